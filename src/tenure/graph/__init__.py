@@ -1,0 +1,1 @@
+"""Floor 2: what is wanted, as resources in order."""

@@ -1,0 +1,96 @@
+"""A resource: one noun of one model as a plain value; what the plan lists and the state records."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tenure.core.address import Address
+from tenure.core.digest import digest
+from tenure.core.effect import Effect
+from tenure.spec.base import SpecModel, config_of, effects_of, flatten
+
+
+class Sort(enum.StrEnum):
+    """Artifacts are immutable and addressed by digest; bindings are pointers updated in place."""
+
+    ARTIFACT = "artifact"
+    BINDING = "binding"
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """What the spec asks for at one address.
+
+    `config` is canonical data with defaults filled in; `effects` holds the effect of each of its leaves by dotted
+    path. `needs` are the local addresses (`stage/noun`) whose outputs it is made from. `triggers` name the causes
+    (`retrain`) that renew it although nothing in the spec changed. `version` is raised when the stage's code starts
+    to give another result for the same input.
+    """
+
+    address: str
+    sort: Sort
+    config: dict[str, Any]
+    effects: dict[str, Effect]
+    needs: tuple[str, ...]
+    version: int
+    content: str
+    metadata: str
+    triggers: tuple[str, ...] = ()
+
+    @property
+    def local(self) -> str:
+        return Address(self.address).local
+
+    def fingerprint(self, inputs: Mapping[str, str]) -> str:
+        """Digest of everything that decides the result: content, and the output digest of each need."""
+        return digest([self.content, {need: inputs[need] for need in self.needs}])
+
+
+def resource(
+    model: str,
+    local: str,
+    sort: Sort,
+    blocks: Mapping[str, SpecModel | Mapping[str, SpecModel] | None],
+    *,
+    needs: Iterable[str] = (),
+    version: int = 1,
+    triggers: Iterable[str] = (),
+) -> Resource:
+    """Declare a resource from blocks of the spec, each under the YAML path it has there.
+
+    The paths of `config` and `effects` therefore read as the person wrote them: `data.sources.observations.path`.
+    Leaves whose effect is `metadata` are kept out of the content digest, so that editing them never renews anything.
+    """
+    config: dict[str, Any] = {}
+    effects: dict[str, Effect] = {}
+    for path, block in blocks.items():
+        if block is None:
+            continue
+        parts = block if isinstance(block, Mapping) else {"": block}
+        for name, part in parts.items():
+            where = f"{path}.{name}" if name else path
+            _put(config, where, config_of(part))
+            effects |= {f"{where}.{leaf}" if leaf else where: effect for leaf, effect in effects_of(part).items()}
+    leaves = dict(flatten(config))
+    content = {leaf: value for leaf, value in leaves.items() if effects.get(leaf) is not Effect.METADATA}
+    return Resource(
+        address=Address.of(model, local),
+        sort=sort,
+        config=config,
+        effects=effects,
+        needs=tuple(needs),
+        version=version,
+        content=digest([local, version, content]),
+        metadata=digest({leaf: value for leaf, value in leaves.items() if leaf not in content}),
+        triggers=tuple(triggers),
+    )
+
+
+def _put(config: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+    config[last] = value

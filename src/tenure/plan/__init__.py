@@ -1,0 +1,1 @@
+"""Floor 4: what would be done and why; pure."""

@@ -1,0 +1,73 @@
+"""What a pure decision may look at, and what it says: the view of one model, and the target of one binding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tenure.plan.action import Action, Reason
+from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Record
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What must hold for a later step to be taken; known only once the steps before it are done."""
+
+    kind: str
+    text: str
+
+
+class Blocker(msgspec.Struct, frozen=True):
+    """What stands in the way now, and the way out: usually a command."""
+
+    kind: str
+    text: str
+    hint: str = ""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The value a binding should have, as far as it is known.
+
+    The generic diff compares `value` with the recorded one. With `blockers` the step is not taken. `renewing` inputs
+    make it known after apply only; `conditions` then say what has to hold. `action` and `reason` name the difference
+    for people.
+    """
+
+    value: dict[str, Any]
+    action: Action = Action.UPDATE
+    reason: Reason = Reason.CONFIG_CHANGED
+    sentence: str = ""
+    conditions: tuple[Condition, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """One model as recorded, the moment, and which artifacts this plan renews.
+
+    `records` is keyed by local address. An address in `renewing` has an output that is known only after apply; one in
+    `held` cannot be brought up to date in this plan. `plan_digest` is what approvals of the plan are bound to.
+    """
+
+    model: str
+    lifecycle: str
+    now: datetime
+    records: Mapping[str, Record]
+    versions: Mapping[int, Record]
+    facts: tuple[Fact, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    renewing: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    plan_digest: str = ""
+
+    def value(self, local: str) -> dict[str, Any] | None:
+        """The recorded value at a local address, or None."""
+        record = self.records.get(local)
+        return None if record is None else record.value

@@ -1,0 +1,120 @@
+"""The base of every block a spec may contain: frozen, strict about unknown keys, each field with its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.fields import FieldInfo
+
+from tenure.core.effect import Effect
+from tenure.core.units import parse_duration, parse_size
+
+Path = tuple[str | int, ...]
+"""Keys and list positions from the top of a document to a field."""
+
+
+class SpecModel(BaseModel):
+    """A block of the spec. The class docstring becomes the block's description in the editor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=False)
+
+
+def field(effect: Effect, description: str, default: Any = ..., **extra: Any) -> Any:
+    """A field with what it means and what changing it costs. `extra` goes to pydantic's `Field` (ge, examples, ...)."""
+    make = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(
+        **make,
+        description=f"{description} {effect.sentence}",
+        json_schema_extra={"x-effect": effect.value},
+        **extra,
+    )
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+def _size(text: str) -> str:
+    parse_size(text)
+    return text
+
+
+DurationText = Annotated[
+    str,
+    AfterValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(ms|s|m|h|d|w|mo|y)$", "examples": ["30m", "7d", "3mo"]}),
+]
+"""A duration such as `30m`, `12h`, `7d`, `3mo` or `1y`, kept as written; read it with `core.units.parse_duration`."""
+
+SizeText = Annotated[
+    str,
+    AfterValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(B|KB|MB|GB|TB)$", "examples": ["50MB"]}),
+]
+"""A size such as `50MB`, kept as written; read it with `core.units.parse_size`."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A share between 0 and 1."""
+
+SecretRef = Annotated[str, WithJsonSchema({"type": "string", "x-secret": True})]
+"""A value that may hold references such as `${env:NAME}`; they stay references until the moment of use."""
+
+
+def effect_of(info: FieldInfo) -> Effect:
+    """The declared effect of a field. Raises ValueError when it has none: a field without a cost is a defect."""
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or "x-effect" not in extra:
+        raise ValueError(f"field without an effect: {info!r}")
+    return Effect(str(extra["x-effect"]))
+
+
+def config_of(block: SpecModel) -> dict[str, Any]:
+    """The block as canonical JSON-able data: defaults filled in, unset optional fields left out, YAML names."""
+    return block.model_dump(mode="json", exclude_none=True, by_alias=True)
+
+
+def effects_of(block: SpecModel) -> dict[str, Effect]:
+    """The effect of every leaf of `config_of(block)`, by dotted path (`sources.observations.path`, `gates[0].min`)."""
+    return dict(_leaves(block, "", Effect.METADATA))
+
+
+def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of JSON-able data by the same dotted paths; an empty list or mapping is a leaf."""
+    if isinstance(config, dict) and config:
+        for key, value in config.items():
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(config, list) and config:
+        for position, value in enumerate(config):
+            yield from flatten(value, f"{prefix}[{position}]")
+    else:
+        yield prefix, config
+
+
+def _leaves(value: Any, prefix: str, effect: Effect) -> Iterator[tuple[str, Effect]]:
+    if isinstance(value, SpecModel):
+        empty = True
+        for name, info in type(value).model_fields.items():
+            item = getattr(value, name)
+            if item is None:
+                continue
+            empty = False
+            key = info.serialization_alias or info.alias or name
+            yield from _leaves(item, f"{prefix}.{key}" if prefix else key, effect_of(info))
+        if empty:
+            yield prefix, effect
+    elif isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key), effect)
+    elif isinstance(value, list | tuple) and value:
+        for position, item in enumerate(value):
+            yield from _leaves(item, f"{prefix}[{position}]", effect)
+    else:
+        yield prefix, effect
+
+
+Model = TypeVar("Model", bound=SpecModel)
+Instant = date | datetime

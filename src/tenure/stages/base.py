@@ -1,0 +1,134 @@
+"""What a stage is: the section of the spec it owns, the resources it declares, and the verbs that realise them.
+
+A stage is a module `stages/<section>/section.py` that satisfies `Stage`. It never imports another stage: what it needs
+from one arrives as `Record`s in `StageContext.records`, whose `value` and `artifacts` are the contract between stages:
+
+data/snapshot     value: rows, columns [{name, type, nullable}], target, task, classes, timestamp, split {train: n, ...}
+                  artifacts: snapshot (Parquet, column `__split__` = train|validation|test), profile (JSON)
+features/recipe   value: task, target, classes, signature, notes          artifacts: recipe (JSON)
+training/search   value: algorithm, params, score, metric, trials         artifacts: trials (JSON)
+training/model    value: algorithm, params, size, seconds                 artifacts: the files of ml/predictor.py
+evaluation/report value: passed, gates, metrics, baseline, champion       artifacts: report (JSON)
+governance/version value: number, status, passed, failed, model_digest    artifacts: card + all files of the predictor
+governance/approval value: number, subject, granted, missing
+retirement/policy value: state, deprecated_at, sunset, successor, consumers, archive
+deployment/endpoint value: target, state, routes [{version, share}], rollout, log, headers
+monitoring/monitor value: version, reference, signals, window, alerting, policies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from tenure.core.events import EventSink
+from tenure.graph.resource import Resource
+from tenure.plan.view import Target, View
+from tenure.state.record import Fact, Observation, Record
+
+if TYPE_CHECKING:
+    from tenure.artifacts.store import ArtifactStore
+    from tenure.spec.base import SpecModel
+    from tenure.state.store import TrialStore
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a verb produced. `digest` names the result; `value` is small and JSON-able; `artifacts` are blob digests."""
+
+    digest: str
+    value: dict[str, Any]
+    artifacts: dict[str, str] = {}
+    ordinal: int | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model a section belongs to, and what other sections may know of the document."""
+
+    model: str
+    lifecycle: str
+    metadata: SpecModel
+    spec_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the environment keeps what grows: prediction log and labels, a folder per model; and written reports."""
+
+    predictions: Path
+    labels: Path
+    reports: Path
+    archives: Path
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a verb is handed: the moment, the inputs, where to put blobs, whom to tell, and when to stop."""
+
+    model: str
+    now: datetime
+    project: Path
+    folders: Folders
+    artifacts: ArtifactStore
+    trials: TrialStore
+    view: View
+    previous: Record | None
+    fingerprint: str
+    emit: EventSink
+    stopping: Callable[[], bool]
+    apply_id: str = ""
+    actor: str = ""
+    server_url: str | None = None
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The latest record at each local address, needs included."""
+        return self.view.records
+
+
+class Stage(Protocol):
+    """One section of the spec. Modules satisfy this protocol; mypy checks it where `STAGES` lists them."""
+
+    NAME: str
+
+    def declare(self, identity: Identity, section: Any) -> Iterable[Resource]:
+        """The resources of this section, in order. `section` is the validated block, or None when it is absent."""
+
+    def target(self, resource: Resource, view: View) -> Target:
+        """The value a binding should have: pure, no I/O, no clock. Called for bindings only."""
+
+    def realise(self, resource: Resource, target: Target | None, context: StageContext) -> Output:
+        """Make an artifact, or carry out a binding's target; raises StageError."""
+
+    def observe_inputs(self, resource: Resource, project: Path, previous: Record | None) -> dict[str, Any]:
+        """What the world says about the inputs of a resource now, cheaply: `{}` when it has none to look at."""
+
+    def observe(self, resource: Resource, context: StageContext) -> Observed:
+        """Look at the running model: verdicts and the causes that follow from them. Writes nothing."""
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """What a look at the world found: observations to record, and facts that became true."""
+
+    observations: tuple[Observation, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+def no_target(resource: Resource, view: View) -> Target:
+    """For stages without bindings."""
+    raise NotImplementedError(f"{resource.address} is not a binding")
+
+
+def no_inputs(resource: Resource, project: Path, previous: Record | None) -> dict[str, Any]:
+    """For stages whose resources depend on nothing outside the state."""
+    return {}
+
+
+def nothing_observed(resource: Resource, context: StageContext) -> Observed:
+    """For stages that have nothing to look at in the world."""
+    return Observed()

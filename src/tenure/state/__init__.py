@@ -1,0 +1,1 @@
+"""Floor 3: what is recorded, and how it is kept."""
