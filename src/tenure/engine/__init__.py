@@ -1,0 +1,1 @@
+"""Floor 8: plan, apply, observe, run. Knows no stage by name."""

@@ -1,0 +1,182 @@
+"""The plan as a value: text, JSON, Markdown, dry run and apply all read this and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tenure.core.digest import digest
+from tenure.core.effect import Effect, worst
+from tenure.core.errors import PlanError
+from tenure.graph.resource import Sort
+from tenure.plan.action import Action, Reason
+from tenure.plan.view import Blocker, Condition
+
+FORMAT_VERSION = "1.0"
+"""Minor versions only add. A reader refuses another major version."""
+
+
+class FieldChange(msgspec.Struct, frozen=True):
+    """One leaf of the configuration that changed: dotted path, old and new value, what the change costs."""
+
+    path: str
+    old: Any
+    new: Any
+    effect: Effect
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """A recorded fact this change answers to."""
+
+    id: str
+    kind: str
+    do: str
+    mode: str
+    sentence: str
+    evidence: dict[str, Any]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What happens to one resource, and why.
+
+    `before` and `after` are output digests (artifacts) or values (bindings); `after` is None when it is known only
+    after apply. `intended` is what a blocked resource would do without its blockers. `seconds` is what the step took
+    the last time, None when there is no history.
+    """
+
+    address: str
+    sort: Sort
+    action: Action
+    reason: Reason
+    sentence: str
+    intended: Action | None = None
+    effect: Effect | None = None
+    fields: tuple[FieldChange, ...] = ()
+    before: Any = None
+    after: Any = None
+    known: bool = True
+    conditions: tuple[Condition, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class ModelPlan(msgspec.Struct, frozen=True):
+    """The plan of one model: what it was made for, and one change per resource in order.
+
+    `lineage`, `serial`, `spec_digest` and `inputs_digest` are what a saved plan is checked against before any effect.
+    """
+
+    model: str
+    file: str
+    lineage: str
+    serial: int
+    spec_digest: str
+    inputs_digest: str
+    lifecycle: str
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def acting(self) -> tuple[Change, ...]:
+        """The changes apply would carry out."""
+        return tuple(change for change in self.changes if change.action.acts)
+
+    @property
+    def blocked(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.action is Action.BLOCKED)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs from what is recorded."""
+        return any(change.action is not Action.NONE for change in self.changes)
+
+    @property
+    def effect(self) -> Effect | None:
+        """The worst effect of its changes."""
+        return worst(change.effect for change in self.changes if change.effect is not None)
+
+    @property
+    def digest(self) -> str:
+        """What approvals are bound to: the meaning of the plan, not when or on which serial it was made."""
+        return digest(
+            [
+                self.model,
+                self.spec_digest,
+                self.inputs_digest,
+                [
+                    [c.address, c.action.value, c.reason.value, c.after if c.known else None, [x.id for x in c.causes]]
+                    for c in self.changes
+                ],
+            ]
+        )
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What an apply would do in one environment, and why."""
+
+    tool_version: str
+    environment: str
+    at: datetime
+    models: tuple[ModelPlan, ...]
+    unmanaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    format_version: str = FORMAT_VERSION
+
+    @property
+    def changed(self) -> bool:
+        return any(model.changed for model in self.models)
+
+    @property
+    def acting(self) -> bool:
+        return any(model.acting for model in self.models)
+
+    @property
+    def blocked(self) -> bool:
+        return any(model.blocked for model in self.models)
+
+    @property
+    def effect(self) -> Effect | None:
+        return worst(model.effect for model in self.models if model.effect is not None)
+
+    @property
+    def digest(self) -> str:
+        """Digest over the plans of all models that change."""
+        return digest([self.environment, [model.digest for model in self.models if model.changed]])
+
+    def counts(self) -> dict[Action, int]:
+        """Number of changes by action, in the order of `Action`."""
+        totals = dict.fromkeys(Action, 0)
+        for model in self.models:
+            for change in model.changes:
+                totals[change.action] += 1
+        return totals
+
+
+def to_json(plan: Plan) -> bytes:
+    """The plan as JSON, one object; `from_json(to_json(plan)) == plan`."""
+    return msgspec.json.format(msgspec.json.encode(plan), indent=2)
+
+
+def from_json(data: bytes) -> Plan:
+    """Read a saved plan. Raises PlanError when it is none, or of another major format version."""
+    try:
+        header = msgspec.json.decode(data)
+        version = str(header["format_version"]) if isinstance(header, dict) else ""
+    except (msgspec.DecodeError, KeyError) as error:
+        raise PlanError(
+            "Not a plan file.", f"It cannot be read as a saved plan: {error}.", "Write one with: tenure plan --out plan.json"
+        ) from error
+    if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise PlanError(
+            "Plan of another format.",
+            f"The file has format version {version!r}; this version of Tenure reads {FORMAT_VERSION}.",
+            "Make the plan again: tenure plan --out plan.json",
+        )
+    try:
+        return msgspec.json.decode(data, type=Plan)
+    except msgspec.ValidationError as error:
+        raise PlanError("Damaged plan file.", str(error), "Make the plan again: tenure plan --out plan.json") from error
