@@ -26,8 +26,9 @@ class Resource(msgspec.Struct, frozen=True):
 
     `config` is canonical data with defaults filled in; `effects` holds the effect of each of its leaves by dotted
     path. `needs` are the local addresses (`stage/noun`) whose outputs it is made from. `triggers` name the causes
-    (`retrain`) that renew it although nothing in the spec changed. `version` is raised when the stage's code starts
-    to give another result for the same input.
+    (`retrain`, `new_data`) that renew it although nothing in the spec changed. `version` is raised when the stage's
+    code starts to give another result for the same input. `identity` names the needs that alone decide its output
+    digest (None: all of them): a version is its model, whatever report was last written about it.
     """
 
     address: str
@@ -39,6 +40,7 @@ class Resource(msgspec.Struct, frozen=True):
     content: str
     metadata: str
     triggers: tuple[str, ...] = ()
+    identity: tuple[str, ...] | None = None
 
     @property
     def local(self) -> str:
@@ -58,6 +60,7 @@ def resource(
     needs: Iterable[str] = (),
     version: int = 1,
     triggers: Iterable[str] = (),
+    identity: Iterable[str] | None = None,
 ) -> Resource:
     """Declare a resource from blocks of the spec, each under the YAML path it has there.
 
@@ -86,6 +89,7 @@ def resource(
         content=digest([local, version, content]),
         metadata=digest({leaf: value for leaf, value in leaves.items() if leaf not in content}),
         triggers=tuple(triggers),
+        identity=None if identity is None else tuple(identity),
     )
 
 

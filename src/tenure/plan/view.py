@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,19 @@ class Target(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Inputs(msgspec.Struct, frozen=True):
+    """What a cheap look at the sources of a resource found, compared with what its record was made from.
+
+    `changed` is None when that is known only by reading them in full. `sentences` say what is new, for people; `seen`
+    is what was seen, JSON-able, so that a saved plan can be checked against it.
+    """
+
+    changed: bool | None = None
+    sentences: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    seen: dict[str, Any] = {}
+
+
 @dataclass(frozen=True)
 class View:
     """One model as recorded, the moment, and which artifacts this plan renews.
@@ -62,7 +75,6 @@ class View:
     approvals: tuple[Approval, ...] = ()
     acknowledgements: tuple[Acknowledgement, ...] = ()
     observations: tuple[Observation, ...] = ()
-    observed: Mapping[str, Any] = field(default_factory=dict)
     renewing: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     plan_digest: str = ""

@@ -28,7 +28,7 @@ import msgspec
 
 from tenure.core.events import EventSink
 from tenure.graph.resource import Resource
-from tenure.plan.view import Target, View
+from tenure.plan.view import Condition, Inputs, Target, View
 from tenure.state.record import Fact, Observation, Record
 
 if TYPE_CHECKING:
@@ -105,8 +105,11 @@ class Stage(Protocol):
     def realise(self, resource: Resource, target: Target | None, context: StageContext) -> Output:
         """Make an artifact, or carry out a binding's target; raises StageError."""
 
-    def observe_inputs(self, resource: Resource, project: Path, previous: Record | None) -> dict[str, Any]:
-        """What the world says about the inputs of a resource now, cheaply: `{}` when it has none to look at."""
+    def observe_inputs(self, resource: Resource, project: Path, previous: Record | None) -> Inputs:
+        """A cheap look at the sources of a resource, compared with its record; heavy libraries stay unloaded."""
+
+    def conditions(self, resource: Resource) -> tuple[Condition, ...]:
+        """What this resource demands before a version may be promoted (gates, approvals): shown in the plan. Pure."""
 
     def observe(self, resource: Resource, context: StageContext) -> Observed:
         """Look at the running model: verdicts and the causes that follow from them. Writes nothing."""
@@ -124,9 +127,14 @@ def no_target(resource: Resource, view: View) -> Target:
     raise NotImplementedError(f"{resource.address} is not a binding")
 
 
-def no_inputs(resource: Resource, project: Path, previous: Record | None) -> dict[str, Any]:
+def no_inputs(resource: Resource, project: Path, previous: Record | None) -> Inputs:
     """For stages whose resources depend on nothing outside the state."""
-    return {}
+    return Inputs(changed=False)
+
+
+def no_conditions(resource: Resource) -> tuple[Condition, ...]:
+    """For stages that demand nothing before a promotion."""
+    return ()
 
 
 def nothing_observed(resource: Resource, context: StageContext) -> Observed:

@@ -1,0 +1,320 @@
+"""plan = diff(desired, recorded, inputs, now): no I/O, no clock, no randomness.
+
+Artifacts follow one rule for all stages: they are renewed when their configuration, their stage's code or the output of
+something they are made from changed, or when a recorded cause asks for it. A binding has a target value that its stage
+computes with a pure function; it is updated when the target differs from what is recorded. `apply` asks the same
+`decide` again before each step, with the outputs that are known by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from tenure.core.digest import digest
+from tenure.core.effect import Effect, worst
+from tenure.graph.resource import Resource, Sort
+from tenure.plan.action import Action, Reason
+from tenure.plan.change import Cause, Change, FieldChange, ModelPlan
+from tenure.plan.view import Blocker, Condition, Inputs, Target, View
+from tenure.spec.base import flatten
+from tenure.state.record import Fact, ModelState, Record
+
+RETIRED = "retired"
+NO_INPUTS = Inputs(changed=False)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What the spec of one model asks for: its resources in order, and the pure decisions of their stages."""
+
+    model: str
+    file: str
+    lifecycle: str
+    spec_digest: str
+    resources: tuple[Resource, ...]
+    target: Callable[[Resource, View], Target]
+    conditions: Callable[[Resource], tuple[Condition, ...]]
+
+
+def diff(
+    desired: Desired, recorded: ModelState | None, inputs: Mapping[str, Inputs], now: datetime
+) -> ModelPlan:
+    """The plan of one model. `inputs` holds what was seen of the sources, by local address."""
+    view = view_of(desired, recorded, now)
+    changes: list[Change] = []
+    for resource in desired.resources:
+        change = decide(resource, desired, view, inputs.get(resource.local, NO_INPUTS))
+        changes.append(change)
+        if _renews(resource, change, view):
+            view = replace(view, renewing=view.renewing | {resource.local})
+    return ModelPlan(
+        model=desired.model,
+        file=desired.file,
+        lineage=recorded.lineage if recorded else "",
+        serial=recorded.serial if recorded else 0,
+        spec_digest=desired.spec_digest,
+        inputs_digest=inputs_digest(changes, inputs),
+        lifecycle=desired.lifecycle,
+        changes=tuple(changes),
+        notes=tuple(_notes(recorded, inputs)),
+    )
+
+
+def view_of(desired: Desired, recorded: ModelState | None, now: datetime, plan_digest: str = "") -> View:
+    """What the decisions about one model may look at."""
+    state = recorded or ModelState(model=desired.model, lineage="", serial=0)
+    return View(
+        model=desired.model,
+        lifecycle=RETIRED if state.tombstone else desired.lifecycle,
+        now=now,
+        records=state.records,
+        versions=state.versions,
+        facts=state.facts,
+        approvals=state.approvals,
+        acknowledgements=state.acknowledgements,
+        observations=state.observations,
+        plan_digest=plan_digest,
+    )
+
+
+def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO_INPUTS) -> Change:
+    """What happens to one resource, given everything decided or done before it."""
+    record = view.records.get(resource.local)
+    if view.lifecycle == RETIRED and desired.lifecycle != RETIRED:
+        return _change(
+            resource,
+            record,
+            Action.BLOCKED,
+            Reason.RETIRED,
+            "The name belongs to a retired model and is not used again.",
+            blockers=(Blocker("retired", f"{view.model} is retired", "Give the new model another metadata.name."),),
+        )
+    held = [need for need in resource.needs if need in view.held]
+    if held:
+        return _change(
+            resource,
+            record,
+            Action.BLOCKED,
+            Reason.NEED_BLOCKED,
+            f"Waits for {', '.join(held)}.",
+            blockers=(Blocker("need", f"{', '.join(held)} could not be brought up to date"),),
+        )
+    if resource.sort is Sort.BINDING:
+        return _binding(resource, record, desired, view)
+    if view.lifecycle == RETIRED:
+        return _change(resource, record, Action.NONE, Reason.RETIRED, "The model is retired; this stays as it is.")
+    return _artifact(resource, record, view, inputs)
+
+
+def field_changes(record: Record | None, resource: Resource) -> tuple[FieldChange, ...]:
+    """Leaf by leaf, what differs between the recorded and the desired configuration, with what each costs."""
+    if record is None or (record.content == resource.content and record.metadata == resource.metadata):
+        return ()
+    old, new = dict(flatten(record.config)), dict(flatten(resource.config))
+    changes = []
+    for path in sorted(old.keys() | new.keys()):
+        if old.get(path) != new.get(path):
+            effect = resource.effects.get(path) or record.effects.get(path) or _inherited(path, resource)
+            changes.append(FieldChange(path, old.get(path), new.get(path), effect))
+    return tuple(changes)
+
+
+def inputs_digest(changes: list[Change], inputs: Mapping[str, Inputs]) -> str:
+    """Digest of what was seen of the sources the plan relies on: those of resources that will be read."""
+    acting = {change.address.split("/", 1)[1] for change in changes if change.action.acts}
+    return digest({local: seen.seen for local, seen in inputs.items() if local in acting})
+
+
+def open_causes(resource: Resource, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """The open facts that ask for what this resource is triggered by; a `notify` fact asks for nothing."""
+    return tuple(
+        fact for fact in facts if fact.settled_at is None and fact.mode != "notify" and fact.do in resource.triggers
+    )
+
+
+def _artifact(resource: Resource, record: Record | None, view: View, inputs: Inputs) -> Change:
+    if record is None:
+        return _change(resource, record, Action.CREATE, Reason.NEW, "Not made yet.", known=False)
+    causes = open_causes(resource, view.facts)
+    if record.content != resource.content:
+        fields = field_changes(record, resource)
+        if fields:
+            sentence, reason = f"{_listed(fields)} changed.", Reason.CONFIG_CHANGED
+        else:
+            sentence, reason = "This version of Tenure makes it in another way.", Reason.STAGE_CHANGED
+        return _change(
+            resource, record, Action.REPLACE, reason, sentence, fields=fields, causes=causes, known=False
+        )
+    if causes:
+        return _caused(resource, record, causes, inputs)
+    if "new_data" in resource.triggers and inputs.changed:
+        return _change(
+            resource, record, Action.REPLACE, Reason.DATA_CHANGED, " ".join(inputs.sentences), known=False, effect=Effect.RETRAIN
+        )
+    renewed = [need for need in resource.needs if need in view.renewing]
+    current = {need: view.records[need].digest for need in resource.needs if need in view.records}
+    moved = [need for need, now in current.items() if record.inputs.get(need) != now]
+    missing = [need for need in resource.needs if need not in current and need not in renewed]
+    if missing:
+        return _change(
+            resource,
+            record,
+            Action.BLOCKED,
+            Reason.NEED_BLOCKED,
+            f"Waits for {', '.join(missing)}.",
+            blockers=(Blocker("need", f"{', '.join(missing)} is not recorded"),),
+        )
+    if renewed or moved or set(record.inputs) != set(resource.needs):
+        named = renewed or moved or sorted(set(record.inputs) ^ set(resource.needs))
+        stays = resource.identity is not None and not set(resource.identity) & {*named}
+        return _change(
+            resource,
+            record,
+            Action.UPDATE if stays else Action.REPLACE,
+            Reason.INPUT_RENEWED if renewed else Reason.INPUT_CHANGED,
+            f"{', '.join(named)} {'is made anew' if renewed else 'changed'}.",
+            known=stays,
+            after=record.digest if stays else None,
+        )
+    if record.metadata != resource.metadata:
+        fields = field_changes(record, resource)
+        return _change(
+            resource, record, Action.UPDATE, Reason.METADATA_CHANGED, f"{_listed(fields)} changed.",
+            fields=fields, after=record.digest,
+        )  # fmt: skip
+    return _change(resource, record, Action.NONE, Reason.UNCHANGED, "Nothing changed.", after=record.digest)
+
+
+def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs: Inputs) -> Change:
+    sentence = " ".join(fact.sentence for fact in causes)
+    if inputs.changed is False:
+        return _change(
+            resource,
+            record,
+            Action.BLOCKED,
+            Reason.CAUSE,
+            sentence,
+            causes=causes,
+            intended=Action.REPLACE,
+            blockers=(
+                Blocker(
+                    "pointless",
+                    "retraining on identical data and spec would give the same model",
+                    "Bring new data to the sources, or edit the spec.",
+                ),
+            ),
+        )
+    return _change(
+        resource, record, Action.REPLACE, Reason.CAUSE, sentence, causes=causes, known=False, effect=Effect.RETRAIN
+    )
+
+
+def _binding(resource: Resource, record: Record | None, desired: Desired, view: View) -> Change:
+    target = desired.target(resource, view)
+    fields = field_changes(record, resource)
+    renewing = bool(view.renewing & set(resource.needs))
+    same = record is not None and target.value == record.value
+    configured = record is not None and not fields and record.content == resource.content
+    conditions = target.conditions
+    if renewing:
+        upstream = [item for item in desired.resources if item.local in view.renewing or item.local in resource.needs]
+        conditions = (*(c for item in upstream for c in desired.conditions(item)), *conditions)
+    causes = tuple(f for f in view.facts if f.settled_at is None and f.mode != "notify" and f.do in resource.triggers)
+    if same and configured and target.blockers:
+        return _change(
+            resource, record, Action.BLOCKED, target.reason, target.sentence, target=target, conditions=conditions,
+            intended=target.action, after=target.value, causes=causes,
+        )  # fmt: skip
+    if same and configured and not renewing:
+        return _change(
+            resource, record, Action.NONE, Reason.UNCHANGED, "Nothing changed.", target=target, after=target.value
+        )
+    if record is None:
+        return _change(
+            resource, record, Action.CREATE, Reason.NEW, target.sentence or "Not set up yet.", target=target,
+            conditions=conditions, after=None if renewing else target.value, known=not renewing, causes=causes,
+        )  # fmt: skip
+    if same and not configured:
+        return _change(
+            resource, record, Action.UPDATE,
+            Reason.METADATA_CHANGED if record.content == resource.content else Reason.CONFIG_CHANGED,
+            f"{_listed(fields)} changed.", fields=fields, target=target, after=target.value,
+        )  # fmt: skip
+    return _change(
+        resource, record, target.action, Reason.INPUT_RENEWED if renewing and same else target.reason,
+        target.sentence or (f"{_listed(fields)} changed." if fields else "Follows from what is made anew."),
+        fields=fields, target=target, conditions=conditions, after=None if renewing else target.value,
+        known=not renewing, causes=causes,
+    )  # fmt: skip
+
+
+def _change(
+    resource: Resource,
+    record: Record | None,
+    action: Action,
+    reason: Reason,
+    sentence: str,
+    *,
+    target: Target | None = None,
+    fields: tuple[FieldChange, ...] = (),
+    causes: tuple[Fact, ...] = (),
+    conditions: tuple[Condition, ...] = (),
+    blockers: tuple[Blocker, ...] = (),
+    intended: Action | None = None,
+    after: Any = None,
+    known: bool = True,
+    effect: Effect | None = None,
+) -> Change:
+    before = None if record is None else record.digest if record.sort is Sort.ARTIFACT else record.value
+    return Change(
+        address=resource.address,
+        sort=resource.sort,
+        action=action,
+        reason=reason,
+        sentence=sentence,
+        intended=intended,
+        effect=worst([*(item.effect for item in fields), *([effect] if effect else [])]),
+        fields=fields,
+        before=before,
+        after=after,
+        known=known,
+        conditions=conditions,
+        blockers=(*blockers, *(target.blockers if target else ())),
+        causes=tuple(Cause(f.id, f.kind, f.do, f.mode, f.sentence, f.evidence) for f in causes),
+        notes=target.notes if target else (),
+        seconds=record.seconds if record and action.acts and record.seconds else None,
+    )
+
+
+def _renews(resource: Resource, change: Change, view: View) -> bool:
+    """Whether the output digest of a resource is open until it has been made."""
+    match change.action:
+        case Action.CREATE | Action.REPLACE | Action.PROMOTE:
+            return True
+        case Action.UPDATE | Action.RETIRE:
+            return resource.sort is Sort.BINDING and not change.known
+        case Action.NONE | Action.BLOCKED:
+            return False
+
+
+def _notes(recorded: ModelState | None, inputs: Mapping[str, Inputs]) -> Iterator[str]:
+    for seen in inputs.values():
+        yield from seen.sentences
+        yield from (f"{name} cannot be found now." for name in seen.missing)
+    for fact in recorded.facts if recorded else ():
+        if fact.settled_at is None and fact.mode == "notify":
+            yield fact.sentence
+
+
+def _listed(fields: tuple[FieldChange, ...]) -> str:
+    names = [item.path for item in fields]
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _inherited(path: str, resource: Resource) -> Effect:
+    """A leaf inside a free-form value has the effect of the nearest field above it."""
+    nearest = [effect for known, effect in resource.effects.items() if path.startswith(known) or known.startswith(path)]
+    return worst(nearest) or Effect.METADATA
