@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tenure.engine.project import Project
-    from tenure.plan.plan import Plan
+    from tenure.plan.change import Plan
 
 __all__ = ["Plan", "Project", "__version__"]
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
             return Project
         case "Plan":
-            from tenure.plan.plan import Plan
+            from tenure.plan.change import Plan
 
             return Plan
         case _:

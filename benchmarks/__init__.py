@@ -1,0 +1,1 @@
+"""Figures a user feels: starting, planning when nothing changed, answering one request."""
