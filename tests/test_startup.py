@@ -61,7 +61,8 @@ def test_the_probe_sees_a_heavy_module() -> None:
 def test_one_version_everywhere() -> None:
     described = PYPROJECT["project"]["version"]
     assert tenure.__version__ == described
-    printed = subprocess.run(["tenure", "--version"], capture_output=True, text=True, check=True).stdout
+    script = Path(sys.executable).with_name("tenure")
+    printed = subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout
     assert described in printed
 
 
