@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -51,11 +51,18 @@ class Resource(msgspec.Struct, frozen=True):
         return digest([self.content, {need: inputs[need] for need in self.needs}])
 
 
+class Part(NamedTuple):
+    """Some fields of a block, where two resources share one section of the spec."""
+
+    block: SpecModel
+    fields: tuple[str, ...]
+
+
 def resource(
     model: str,
     local: str,
     sort: Sort,
-    blocks: Mapping[str, SpecModel | Mapping[str, SpecModel] | None],
+    blocks: Mapping[str, SpecModel | Part | None],
     *,
     needs: Iterable[str] = (),
     version: int = 1,
@@ -72,11 +79,11 @@ def resource(
     for path, block in blocks.items():
         if block is None:
             continue
-        parts = block if isinstance(block, Mapping) else {"": block}
-        for name, part in parts.items():
-            where = f"{path}.{name}" if name else path
-            _put(config, where, config_of(part))
-            effects |= {f"{where}.{leaf}" if leaf else where: effect for leaf, effect in effects_of(part).items()}
+        part = block if isinstance(block, Part) else Part(block, tuple(config_of(block)))
+        _put(config, path, {key: value for key, value in config_of(part.block).items() if key in part.fields})
+        for leaf, effect in effects_of(part.block).items():
+            if leaf.split(".")[0].split("[")[0] in part.fields:
+                effects[f"{path}.{leaf}"] = effect
     leaves = dict(flatten(config))
     content = {leaf: value for leaf, value in leaves.items() if effects.get(leaf) is not Effect.METADATA}
     return Resource(

@@ -108,8 +108,8 @@ class ModelPlan(msgspec.Struct, frozen=True):
                 self.spec_digest,
                 self.inputs_digest,
                 [
-                    [c.address, c.action.value, c.reason.value, c.after if c.known else None, [x.id for x in c.causes]]
-                    for c in self.changes
+                    [change.address, change.action.value, change.reason.value, [cause.id for cause in change.causes]]
+                    for change in self.changes
                 ],
             ]
         )

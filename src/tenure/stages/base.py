@@ -29,7 +29,7 @@ import msgspec
 from tenure.core.events import EventSink
 from tenure.graph.resource import Resource
 from tenure.plan.view import Condition, Inputs, Target, View
-from tenure.state.record import Fact, Observation, Record
+from tenure.state.record import Fact, Observation, Record, Tombstone
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
@@ -38,12 +38,16 @@ if TYPE_CHECKING:
 
 
 class Output(msgspec.Struct, frozen=True):
-    """What a verb produced. `digest` names the result; `value` is small and JSON-able; `artifacts` are blob digests."""
+    """What a verb produced. `digest` names the result; `value` is small and JSON-able; `artifacts` are blob digests.
+
+    `ordinal` numbers a version; a `tombstone` ends the life of the model's name.
+    """
 
     digest: str
     value: dict[str, Any]
     artifacts: dict[str, str] = {}
     ordinal: int | None = None
+    tombstone: Tombstone | None = None
 
 
 @dataclass(frozen=True)

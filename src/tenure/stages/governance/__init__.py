@@ -1,0 +1,1 @@
+"""Who is responsible, what was decided, and the record of it."""

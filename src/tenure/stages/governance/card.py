@@ -1,0 +1,150 @@
+"""The model card: Markdown with the metadata block that model hubs read, written from recorded facts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tenure.core.digest import short
+from tenure.state.record import Record
+
+_TEXTS = (
+    ("intended_use", "Intended use"),
+    ("out_of_scope", "Out of scope"),
+    ("limitations", "Limitations"),
+    ("ethical_considerations", "Ethical considerations"),
+)
+
+
+def markdown(model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]) -> str:
+    """The card of one version. `config` holds the `metadata` and `governance` blocks; a missing text is said to be missing."""
+    return "\n".join(_lines(model, config, version, records)) + "\n"
+
+
+def _lines(
+    model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]
+) -> Iterator[str]:
+    metadata, texts = config["metadata"], config.get("governance", {})
+    snapshot, search = records["data/snapshot"].value, records["training/search"].value
+    yield from _front_matter(model, texts, version, snapshot)
+    yield f"# {model}, version {version['number']}"
+    yield ""
+    yield cell(metadata.get("description") or "No description is given in the spec.")
+    yield ""
+    yield from _table(
+        ("", ""),
+        [
+            ("Owner", metadata.get("owner") or "not given"),
+            ("Task", snapshot.get("task")),
+            ("Target", snapshot.get("target")),
+            ("Algorithm", version["algorithm"]),
+            ("Trained", version["trained_at"]),
+            ("Gates", "passed" if version["passed"] else "failed: " + "; ".join(version["failed"])),
+        ],
+    )
+    for key, title in _TEXTS:
+        yield f"## {title}"
+        yield ""
+        yield cell(texts.get(key) or f"Not stated. Set `governance.{key}` in the spec.")
+        yield ""
+    yield from _data(snapshot, version["lineage"]["data"])
+    yield from _evaluation(records.get("evaluation/report"))
+    yield "## Training"
+    yield ""
+    yield from _table(
+        ("", ""),
+        [
+            ("Trials", search.get("trials")),
+            (f"Cross-validated {search.get('metric')}", number(search.get("score"))),
+            ("Seed", version["lineage"]["seed"]),
+            *((f"`{name}`", number(value)) for name, value in sorted(search.get("params", {}).items())),
+        ],
+    )
+    yield "## Lineage"
+    yield ""
+    yield from _table(("made from", "digest"), [(k, f"`{v}`") for k, v in version["lineage"]["made_from"].items()])
+    for cause in version["lineage"]["causes"]:
+        yield f"Made because: {cell(cause['sentence'])}"
+        yield ""
+    yield from _table(("package", "version"), list(version["lineage"]["environment"].items()))
+
+
+def _front_matter(
+    model: str, texts: Mapping[str, Any], version: Mapping[str, Any], snapshot: Mapping[str, Any]
+) -> Iterator[str]:
+    """Keys of the metadata block that model hubs index; values are JSON strings, which YAML reads as they are."""
+    import json
+
+    yield "---"
+    yield f"model_name: {json.dumps(model)}"
+    yield f"library_name: {json.dumps('tenure')}"
+    yield f"pipeline_tag: {'tabular-regression' if snapshot.get('task') == 'regression' else 'tabular-classification'}"
+    if texts.get("license"):
+        yield f"license: {json.dumps(texts['license'])}"
+    yield f"tags: {json.dumps(['tabular', version['algorithm']])}"
+    yield f"version: {version['number']}"
+    yield "---"
+    yield ""
+
+
+def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Data"
+    yield ""
+    rows: list[tuple[Any, Any]] = [("Rows", snapshot.get("rows")), ("Read", data["read_at"]), ("Digest", f"`{data['digest']}`")]
+    rows += [(f"Rows in {name}", count) for name, count in snapshot.get("split", {}).items()]
+    span = snapshot.get("time_range")
+    if span:
+        rows.append(("Time", " to ".join(str(part) for part in span)))
+    rows += [(f"Source {name}", f"`{short(seen.get('digest') or '')}`") for name, seen in data["sources"].items()]
+    yield from _table(("", ""), rows)
+
+
+def _evaluation(report: Record | None) -> Iterator[str]:
+    yield "## Evaluation"
+    yield ""
+    if report is None:
+        yield "The spec has no evaluation."
+        yield ""
+        return
+    baseline = report.value.get("baseline", {})
+    yield from _table(
+        ("metric", "value", "confidence interval", "naive baseline"),
+        [
+            (
+                name,
+                number(interval["value"]),
+                f"{number(interval['low'])} to {number(interval['high'])}",
+                number(_value_of(baseline, name)),
+            )
+            for name, interval in report.value["metrics"].items()
+        ],
+    )
+    yield from _table(
+        ("gate", "verdict"),
+        [(gate["text"], "passed" if gate["passed"] else "failed") for gate in report.value["gates"]],
+    )
+
+
+def _value_of(scores: Mapping[str, Any], metric: str) -> Any:
+    found = scores.get("metrics", scores).get(metric)
+    return found.get("value") if isinstance(found, Mapping) else found
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + " --- |" * len(header)
+    for row in rows:
+        yield "| " + " | ".join(cell(value) for value in row) + " |"
+    yield ""
+
+
+def cell(value: Any) -> str:
+    """Text that stays in its table cell and cannot become markup of its own."""
+    return str("" if value is None else value).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def number(value: Any) -> str:
+    """Four significant digits for floats; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str("" if value is None else value)

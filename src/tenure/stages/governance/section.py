@@ -1,0 +1,107 @@
+"""The `governance` section: the registered version with its card and lineage, and who may promote it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+from tenure.core.effect import Effect
+from tenure.graph.resource import Part, Resource, Sort, resource
+from tenure.plan.action import Action, Reason
+from tenure.plan.view import Condition, Target, View
+from tenure.spec.base import SpecModel, field
+from tenure.stages.base import Identity, Output, StageContext, no_inputs, nothing_observed
+from tenure.stages.governance import approval, version
+
+NAME = "governance"
+VERSION = "governance/version"
+APPROVAL = "governance/approval"
+
+observe_inputs = no_inputs
+observe = nothing_observed
+
+
+class RiskTier(enum.StrEnum):
+    """How much harm a wrong prediction can do."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class ApprovalRule(SpecModel):
+    """A role that has to approve a version before it may serve."""
+
+    role: str = field(Effect.REAPPROVE, "The role that approves, as given to `tenure approve --role`.", min_length=1)
+    min: int = field(Effect.REAPPROVE, "How many different people of this role have to approve.", 1, ge=1, le=10)
+
+
+class Governance(SpecModel):
+    """Who answers for the model, what it is for, and who has to agree before a version goes live."""
+
+    risk_tier: RiskTier = field(Effect.REAPPROVE, "How much harm a wrong prediction can do.", RiskTier.LOW)
+    approvals: tuple[ApprovalRule, ...] = field(
+        Effect.REAPPROVE, "Approvals a version needs before it may serve. None by default.", ()
+    )
+    intended_use: str | None = field(Effect.METADATA, "What the model is for. Goes into the model card.", None)
+    out_of_scope: str | None = field(Effect.METADATA, "What the model must not be used for. Goes into the card.", None)
+    limitations: str | None = field(Effect.METADATA, "Known weaknesses. Goes into the card.", None)
+    ethical_considerations: str | None = field(
+        Effect.METADATA, "Who may be harmed, and what is done about it. Goes into the card.", None
+    )
+    license: str | None = field(
+        Effect.METADATA, "Licence of the model as an SPDX identifier. Goes into the card.", None, examples=["Apache-2.0"]
+    )
+
+
+RULES = ("risk_tier", "approvals")
+TEXTS = ("intended_use", "out_of_scope", "limitations", "ethical_considerations", "license")
+
+
+def declare(identity: Identity, section: Governance | None) -> Iterable[Resource]:
+    block = section or Governance()
+    yield resource(
+        identity.model,
+        VERSION,
+        Sort.ARTIFACT,
+        {"metadata": identity.metadata, "governance": Part(block, TEXTS)},
+        needs=("data/snapshot", "features/recipe", "training/search", "training/model", "evaluation/report"),
+        identity=("training/model",),
+    )
+    yield resource(
+        identity.model, APPROVAL, Sort.BINDING, {"governance": Part(block, RULES)}, needs=(VERSION,)
+    )
+
+
+def conditions(item: Resource) -> tuple[Condition, ...]:
+    """The approvals a promotion waits for."""
+    if item.local != APPROVAL:
+        return ()
+    rules = item.config["governance"]["approvals"]
+    return tuple(
+        Condition("approval", f"approved by {rule['role']}" + (f" ({rule['min']} people)" if rule["min"] > 1 else ""))
+        for rule in rules
+    )
+
+
+def target(item: Resource, view: View) -> Target:
+    """The approval as it stands for the newest version; see `approval.standing`."""
+    registered = view.records.get(VERSION)
+    recorded = view.value(APPROVAL)
+    if view.lifecycle == "retired" or (registered is None and recorded is not None):
+        return Target(value=recorded or {})
+    if registered is None or VERSION in view.renewing:
+        return Target(
+            value=recorded or {},
+            action=Action.UPDATE,
+            reason=Reason.NEW_VERSION,
+            sentence="A new version needs its approvals." if item.config["governance"]["approvals"] else "",
+        )
+    return approval.standing(item.config["governance"], registered, recorded, view)
+
+
+def realise(item: Resource, wanted: Target | None, context: StageContext) -> Output:
+    if item.local == VERSION:
+        return version.register(item, context)
+    assert wanted is not None
+    return Output(digest=approval.digest_of(wanted.value), value=wanted.value)

@@ -1,0 +1,92 @@
+"""Registering a version: its number, its lineage, and the card that is written from both."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import msgspec
+
+from tenure.core.digest import digest
+from tenure.core.units import format_instant
+from tenure.graph.resource import Resource
+from tenure.stages.base import Output, StageContext
+from tenure.stages.governance import card
+
+PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost", "xgboost-cpu", "duckdb", "optuna")
+"""What decides how a model is trained and loaded; recorded with each version."""
+
+
+def register(item: Resource, context: StageContext) -> Output:
+    """Register the model that was just trained or evaluated.
+
+    The same model keeps its number: a new report or a new text updates its card. A candidate that failed a gate is
+    registered too, with `passed: false`, so that it can be inspected.
+    """
+    model = context.records["training/model"]
+    report = context.records.get("evaluation/report")
+    known = {record.value["model_digest"]: number for number, record in context.view.versions.items()}
+    number = known.get(model.digest) or max(context.view.versions, default=0) + 1
+    passed = bool(report.value["passed"]) if report else True
+    earlier = context.view.versions.get(number)
+    value: dict[str, Any] = {
+        "number": number,
+        "status": "passed" if passed else "failed",
+        "passed": passed,
+        "failed": [gate["text"] for gate in report.value["gates"] if not gate["passed"] and gate.get("enforced", True)]
+        if report
+        else [],
+        "model_digest": model.digest,
+        "algorithm": model.value["algorithm"],
+        "metrics": report.value["metrics"] if report else {},
+        "trained_at": format_instant(model.at),
+        "registered_at": earlier.value["registered_at"] if earlier else format_instant(context.now),
+        "lineage": lineage(context),
+    }
+    text = card.markdown(context.model, item.config, value, context.records)
+    artifacts = {
+        **model.artifacts,
+        "card": context.artifacts.put(text.encode()),
+        "lineage": context.artifacts.put(msgspec.json.format(msgspec.json.encode(value["lineage"]))),
+    }
+    if report:
+        artifacts["report"] = report.artifacts["report"]
+    return Output(digest=digest(["version", model.digest]), value=value, artifacts=artifacts, ordinal=number)
+
+
+def lineage(context: StageContext) -> dict[str, Any]:
+    """What the version was made from, by digest: data, recipe, search, model, environment; and why it was made."""
+    snapshot = context.records["data/snapshot"]
+    causes = {fact.id: fact for fact in context.view.facts}
+    environment = packages()
+    return {
+        "data": {
+            "digest": snapshot.digest,
+            "rows": snapshot.value.get("rows"),
+            "read_at": format_instant(snapshot.at),
+            "sources": snapshot.value.get("sources", {}),
+        },
+        "made_from": {
+            local: record.digest for local, record in sorted(context.records.items()) if record.sort == "artifact"
+        },
+        "causes": [
+            {"id": name, "kind": causes[name].kind, "sentence": causes[name].sentence}
+            for name in snapshot.causes
+            if name in causes
+        ],
+        "environment": environment,
+        "environment_digest": digest(environment),
+        "seed": context.records["training/search"].config.get("training", {}).get("seed"),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Versions of Python, Tenure and the libraries that decide the result."""
+    found = {"python": platform.python_version()}
+    for name in ("tenure", *PACKAGES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

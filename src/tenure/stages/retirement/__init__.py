@@ -1,0 +1,1 @@
+"""How a model ends: criteria, dates, successor, consumers, archive and tombstone."""

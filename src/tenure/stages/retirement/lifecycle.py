@@ -1,0 +1,105 @@
+"""Where a model stands in its life: active, deprecated or retired, by the spec, by dates and by criteria. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tenure.core.units import as_instant, format_instant, parse_duration, parse_instant
+from tenure.plan.action import Action, Reason
+from tenure.plan.view import Blocker, Target, View
+
+if TYPE_CHECKING:
+    from tenure.stages.retirement.section import Retirement
+
+STATES = ("active", "deprecated", "retired")
+POLICY = "retirement/policy"
+
+
+def standing(policy: Retirement, view: View) -> Target:
+    """The desired state of the model with the evidence for it.
+
+    The furthest of three counts: what the spec says, what the dates say at `view.now`, and deprecation by a matched
+    criterion when the policy allows it. A retirement is blocked while a consumer has not acknowledged it or the
+    notice has not run out. A moment that apply decides (`deprecated_at`) is None until it is recorded.
+    """
+    recorded = view.value(POLICY) or {}
+    if recorded.get("state") == "retired":
+        return Target(value=recorded)
+    matched = [sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence]
+    wanted, reason, why = _wanted(policy, view, matched)
+    notes = tuple(_notes(policy, view, matched, wanted))
+    blockers = _blockers(policy, view, recorded) if wanted == "retired" else ()
+    state = (recorded.get("state", "active") if blockers else wanted) if recorded else wanted
+    if not recorded and wanted == "retired":
+        blockers, state = (Blocker("never_active", f"{view.model} was never released, so there is nothing to retire"),), "active"
+    if blockers and state == "active" and view.versions:
+        # Consumers must hear of it before they can acknowledge: a blocked retirement deprecates first.
+        state = "deprecated"
+    return Target(
+        value=_value(policy, view, recorded, state),
+        action=Action.RETIRE if wanted == "retired" else Action.UPDATE,
+        reason=reason,
+        sentence=why,
+        blockers=blockers,
+        notes=notes,
+    )
+
+
+def _wanted(policy: Retirement, view: View, matched: list[str]) -> tuple[str, Reason, str]:
+    wanted, reason, why = view.lifecycle, Reason.LIFECYCLE, f"state: {view.lifecycle} in the spec."
+    if policy.retirement_date and view.now >= as_instant(policy.retirement_date):
+        return "retired", Reason.DATE_PASSED, f"retirement_date {policy.retirement_date} has come."
+    if wanted == "active" and policy.deprecation_date and view.now >= as_instant(policy.deprecation_date):
+        return "deprecated", Reason.DATE_PASSED, f"deprecation_date {policy.deprecation_date} has come."
+    if wanted == "active" and matched and policy.on_match == "deprecate":
+        return "deprecated", Reason.RULE, f"Criterion matched: {'; '.join(matched)}."
+    return wanted, reason, why
+
+
+def _notes(policy: Retirement, view: View, matched: list[str], wanted: str) -> list[str]:
+    if not matched or wanted != "active" or policy.on_match != "propose":
+        return []
+    return [f"Proposed: deprecate {view.model} ({'; '.join(matched)}). To accept, set `state: deprecated` in the spec."]
+
+
+def _blockers(policy: Retirement, view: View, recorded: dict[str, Any]) -> tuple[Blocker, ...]:
+    known = {item.consumer for item in view.acknowledgements}
+    found = [
+        Blocker(
+            "consumer",
+            f"{consumer.name} has not acknowledged the retirement",
+            f'tenure acknowledge {view.model} --consumer {consumer.name} --reason "..."',
+        )
+        for consumer in policy.consumers
+        if consumer.acknowledge == "required" and consumer.name not in known
+    ]
+    if policy.minimum_notice:
+        since = recorded.get("deprecated_at")
+        until = parse_duration(policy.minimum_notice).after(parse_instant(since)) if since else None
+        if until is None or view.now < until:
+            text = f"consumers get {policy.minimum_notice} of notice" + (f", until {format_instant(until)}" if until else "")
+            found.append(Blocker("notice", text, f"tenure apply {view.model}   # once the notice has run out"))
+    return tuple(found)
+
+
+def _value(policy: Retirement, view: View, recorded: dict[str, Any], state: str) -> dict[str, Any]:
+    since = recorded.get("deprecated_at") if state != "active" else None
+    sunset = None
+    if state != "active":
+        if policy.retirement_date:
+            sunset = format_instant(as_instant(policy.retirement_date))
+        elif since and policy.minimum_notice:
+            sunset = format_instant(parse_duration(policy.minimum_notice).after(parse_instant(since)))
+    known = {item.consumer for item in view.acknowledgements}
+    return {
+        "state": state,
+        "deprecated_at": since,
+        "sunset": sunset,
+        "retired_at": None,
+        "successor": policy.successor.model if policy.successor else None,
+        "consumers": [
+            {"name": consumer.name, "required": consumer.acknowledge == "required", "acknowledged": consumer.name in known}
+            for consumer in policy.consumers
+        ],
+        "archive": None,
+    }
