@@ -31,10 +31,10 @@ find_python() {
        Install one, or name it: PYTHON=/path/to/python3.12 $0"
 }
 
-digest() { # FILE... - one digest over the contents, the place and the interpreter
-    "$python" - "$ROOT" "$@" <<'PY'
+digest() { # PYTHON FILE... - one digest over the interpreter, the place and the contents
+    "$1" - "$ROOT" "$@" <<'PY'
 import hashlib, pathlib, sys
-parts = [sys.version, *sys.argv[1:2], *(pathlib.Path(name).read_text() for name in sys.argv[2:])]
+parts = [sys.version, sys.argv[1], *(pathlib.Path(name).read_text() for name in sys.argv[3:])]
 print(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 PY
 }
@@ -44,9 +44,15 @@ run_quietly() { # COMMAND... - its output is shown only when it fails
 }
 
 make_environment() {
-    python=$(find_python) || exit 1
-    locked=$(digest requirements.lock) || exit 1
+    # What is there is asked with its own interpreter, so that another python3 on the PATH changes nothing.
+    if [ -n "${PYTHON:-}" ] || ! new_enough "$VENV/bin/python"; then
+        python=$(find_python) || exit 1
+    else
+        python=$VENV/bin/python
+    fi
+    locked=$(digest "$python" requirements.lock) || exit 1
     if [ "$(cat "$VENV/locked" 2>/dev/null)" != "$locked" ]; then
+        python=$(find_python) || exit 1
         "$python" -c 'import ensurepip, venv' 2>/dev/null || die "$("$python" --version) has no ensurepip, which a virtual environment needs.
        On Debian or Ubuntu: apt-get install python3-venv"
         say "Making the environment in .venv from requirements.lock (once; about a minute) ..."
@@ -56,9 +62,9 @@ make_environment() {
         awk '/^[a-zA-Z]/ { keep = /^setuptools==/ } keep' requirements.lock >"$VENV/setuptools.lock"
         run_quietly "$VENV/bin/python" -m pip install --require-hashes -r "$VENV/setuptools.lock"
         run_quietly "$VENV/bin/python" -m pip install --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
-        printf '%s\n' "$locked" >"$VENV/locked"
+        digest "$VENV/bin/python" requirements.lock >"$VENV/locked"
     fi
-    described=$(digest requirements.lock pyproject.toml) || exit 1
+    described=$(digest "$VENV/bin/python" pyproject.toml) || exit 1
     if [ "$(cat "$VENV/described" 2>/dev/null)" != "$described" ]; then
         run_quietly "$VENV/bin/python" -m pip install --no-deps --no-build-isolation -e .
         printf '%s\n' "$described" >"$VENV/described"
