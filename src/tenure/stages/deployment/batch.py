@@ -1,0 +1,275 @@
+"""The `batch` target, and scoring a file: the verb behind `tenure predict`."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StageError
+from tenure.spec.base import SpecModel, field
+from tenure.stages.deployment.versions import live_version, load_version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tenure.artifacts.store import ArtifactStore
+    from tenure.ml.predictions import Predictions
+    from tenure.ml.signature import Signature
+    from tenure.state.record import ModelState
+
+_CHUNK_ROWS = 20_000
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+class BatchTarget(SpecModel):
+    """Score files with `tenure predict`; nothing listens on a port."""
+
+    type: Literal["batch"] = field(Effect.REDEPLOY, "Score files with `tenure predict`.")
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """What scoring a file came to."""
+
+    model: str
+    version: int
+    rows: int
+    logged: int
+    output: Path
+
+
+def predict_file(
+    state: ModelState,
+    artifacts: ArtifactStore,
+    source: Path,
+    output: Path,
+    *,
+    log_folder: Path,
+    now: datetime,
+    version: int | None = None,
+) -> Scored:
+    """Score a CSV or Parquet file with the live version, or the given one, and append to the prediction log.
+
+    `output` (CSV or Parquet by its suffix) holds the columns of `source` and `prediction`, `probability_<class>`,
+    `prediction_id` and `model_version`. The whole file is checked before anything is written; `output` appears
+    complete or not at all. Raises StageError for a file that does not fit, Blocked when no version is live.
+    """
+    endpoint = state.records.get("deployment/endpoint")
+    live = live_version(state.model, endpoint.value if endpoint else None) if version is None else version
+    record = state.versions.get(live)
+    if record is None:
+        raise StageError(
+            "version not found", f"{state.model} has no version {live}.", f"tenure history {state.model}"
+        )
+    for path in (source, output):
+        if path.suffix.lower() not in (".csv", ".parquet"):
+            raise StageError(
+                "unknown file type", f"{path} is neither .csv nor .parquet.", "Convert the file first."
+            )
+    # A batch is worth the threads that a single row is not; 0 lets xgboost take all of them.
+    predictor = load_version(artifacts, record, threads=0)
+    rows = 0
+    for chunk in _chunks(source, predictor.signature):
+        _check(source, chunk, rows, predictor.signature)
+        rows += chunk.num_rows
+    if rows == 0:
+        raise StageError("file without rows", f"{source} has no rows to predict.")
+    snapshot = state.records.get("data/snapshot")
+    log = _Log(
+        folder=log_folder,
+        settings=endpoint.value["log"] if endpoint else {},
+        timestamp=snapshot.value.get("timestamp") if snapshot else None,
+        now=now,
+        version=live,
+    )
+    logged = 0
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with closing(_Writer(temporary, output.suffix.lower())) as writer:
+            for chunk in _chunks(source, predictor.signature):
+                predictions = predictor.predict(chunk)
+                ids = [uuid.uuid4().hex for _ in range(chunk.num_rows)]
+                writer.write(_scored(chunk, predictions, ids, live))
+                logged += log.append(predictor.signature, chunk, predictions, ids)
+        temporary.replace(output)
+    except OSError as error:
+        raise StageError(
+            "file cannot be written", f"{error.filename or output}: {error.strerror or error}"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Scored(state.model, live, rows, logged, output)
+
+
+class _Log(msgspec.Struct, frozen=True):
+    """Where and how predictions are logged."""
+
+    folder: Path
+    settings: dict[str, Any]
+    timestamp: str | None
+    now: datetime
+    version: int
+
+    def append(self, signature: Signature, chunk: pa.Table, predictions: Predictions, ids: list[str]) -> int:
+        """Add the sampled rows to the prediction log; returns how many."""
+        import pyarrow as pa
+
+        from tenure.ml.inference_log import write_segment
+        from tenure.ml.logged_rows import log_table
+
+        if not self.settings.get("enabled", True):
+            return 0
+        names = chunk.column_names
+        identity = self.settings.get("id_column")
+        table = log_table(
+            signature,
+            chunk,
+            predictions,
+            ids=ids,
+            received_at=[self.now] * len(ids),
+            version=self.version,
+            arm=["batch"] * len(ids),
+            timestamp=chunk.column(self.timestamp) if self.timestamp in names else None,
+            id_column=(identity, chunk.column(identity)) if identity and identity in names else None,
+            redact=self.settings.get("redact", ()),
+        )
+        table = table.filter(pa.array([sampled(name, self.settings.get("sample", 1.0)) for name in ids]))
+        if table.num_rows:
+            write_segment(self.folder, table)
+        return int(table.num_rows)
+
+
+def sampled(prediction_id: str, share: float) -> bool:
+    """Whether a prediction belongs to the logged share: decided by its id, a random hexadecimal number."""
+    return int(prediction_id[:8], 16) < share * 0x1_0000_0000
+
+
+def _scored(chunk: pa.Table, predictions: Predictions, ids: list[str], version: int) -> pa.Table:
+    """The columns of the file and what the model says; a column of the file with one of these names gives way."""
+    import pyarrow as pa
+
+    added: dict[str, Any] = {"prediction": pa.array(predictions.labels.tolist())}
+    if predictions.probabilities is not None:
+        for position, name in enumerate(predictions.classes):
+            added[probability_name(name)] = pa.array(predictions.probabilities[:, position])
+    added |= {"prediction_id": pa.array(ids), "model_version": pa.array([version] * len(ids), pa.int64())}
+    kept = {name: chunk.column(name) for name in chunk.column_names if name not in added}
+    return pa.table(kept | added)
+
+
+def probability_name(name: object) -> str:
+    """`probability_rain`, `probability_true`: the column with the probability of a class."""
+    return "probability_" + (str(name).lower() if isinstance(name, bool) else str(name))
+
+
+def _check(source: Path, chunk: pa.Table, first: int, signature: Signature) -> None:
+    """What a request would be refused for is refused here too, for all rows at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for column in signature.inputs:
+        if column.name not in chunk.column_names:
+            raise StageError(
+                "column missing from the file",
+                f"{source} has no column {column.name!r}, which the model needs. "
+                f"It has {', '.join(chunk.column_names)}.",
+                "Add the column; it may be empty where the training data had missing values."
+                if column.nullable
+                else "Add the column.",
+            )
+        values = chunk.column(column.name)
+        bad = pc.is_null(values) if not column.nullable else None
+        problem = "empty, which it never was in the training data"
+        if pa.types.is_floating(values.type):
+            infinite = pc.fill_null(pc.is_inf(values), False)
+            if pc.any(infinite).as_py():
+                bad, problem = infinite, "infinite"
+        if bad is not None and pc.any(bad).as_py():
+            row = first + pc.index(bad, True).as_py()
+            count = pc.sum(bad).as_py()
+            raise StageError(
+                "row that cannot be predicted",
+                f"{source}: column {column.name!r} is {problem}, first in row {row + 1} ({count} such rows near it).",
+                "Fill in or remove these rows.",
+            )
+
+
+def _chunks(source: Path, signature: Signature) -> Iterator[pa.Table]:
+    """The file in pieces that fit into memory, columns in the types of the model where the file leaves them open."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.parquet as pq
+
+    try:
+        if source.suffix.lower() == ".parquet":
+            with pq.ParquetFile(source) as file:
+                for batch in file.iter_batches(batch_size=_CHUNK_ROWS):
+                    yield pa.Table.from_batches([batch])
+            return
+        text = [column.name for column in signature.inputs if column.type == "string"]
+        reader = pacsv.open_csv(
+            source,
+            read_options=pacsv.ReadOptions(block_size=4 << 20),
+            parse_options=pacsv.ParseOptions(
+                delimiter=_delimiter(source, signature), newlines_in_values=True
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in text}
+                | {column.name: pa.float64() for column in signature.inputs if column.type == "number"},
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        with reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+    except FileNotFoundError as error:
+        raise StageError("file not found", f"There is no {source}.") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise StageError("file cannot be read", f"{source}: {str(error).splitlines()[0]}") from error
+
+
+def _delimiter(source: Path, signature: Signature) -> str:
+    """The separator under which the first line names most of the model's inputs."""
+    with source.open(encoding="utf-8-sig", newline="") as stream:
+        header = stream.readline(1 << 20)
+    names = {column.name for column in signature.inputs}
+
+    def found(delimiter: str) -> int:
+        return len(names.intersection(next(csv.reader([header], delimiter=delimiter), [])))
+
+    return max(_DELIMITERS, key=found)
+
+
+class _Writer:
+    """Appends tables to one CSV or Parquet file; the first one fixes the columns and their types."""
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path = path
+        self._suffix = suffix
+        self._open: Any = None
+        self._schema: Any = None
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of a table."""
+        import pyarrow.csv as pacsv
+        import pyarrow.parquet as pq
+
+        if self._open is None:
+            self._schema = table.schema
+            make = pacsv.CSVWriter if self._suffix == ".csv" else pq.ParquetWriter
+            self._open = make(self._path, table.schema)
+        self._open.write_table(table.cast(self._schema))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._open is not None:
+            self._open.close()

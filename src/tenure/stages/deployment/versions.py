@@ -1,0 +1,107 @@
+"""Registered versions on their way to a target: the predictor of one, and which one of an endpoint answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tenure.core.errors import ArtifactError, Blocked, StageError
+
+if TYPE_CHECKING:
+    from tenure.artifacts.store import ArtifactStore
+    from tenure.ml.predictor import Predictor
+    from tenure.stages.base import StageContext
+    from tenure.state.record import Record
+
+
+def load_version(artifacts: ArtifactStore, record: Record, *, threads: int = 1) -> Predictor:
+    """The predictor of a registered version. Raises ArtifactError for a lost or damaged blob, StageError otherwise."""
+    from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, load
+
+    wanted = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
+    files = {name: artifacts.get(record.artifacts[name]) for name in wanted if name in record.artifacts}
+    return load(files, threads=threads)
+
+
+def live_version(model: str, endpoint: Mapping[str, Any] | None) -> int:
+    """The version with the largest share of an endpoint. Raises Blocked when none answers."""
+    if endpoint is not None and endpoint["state"] == "gone":
+        successor = endpoint.get("successor")
+        hint = f"Use its successor {successor}." if successor else ""
+        raise Blocked("model is retired", f"{model} is retired and predicts no more.", hint)
+    if endpoint is None or not endpoint["routes"]:
+        raise Blocked("no version is live", f"{model} has no released version yet.", f"tenure apply {model}")
+    return int(max(endpoint["routes"], key=lambda route: route["share"])["version"])
+
+
+def verify_versions(context: StageContext, numbers: Iterable[int]) -> None:
+    """Load each version as a server will, and predict rows of the snapshot with it one by one and together.
+
+    A version that cannot be loaded or that contradicts itself never gets a route. Raises StageError.
+    """
+    for number in numbers:
+        record = context.view.versions.get(number)
+        if record is None:
+            raise StageError(
+                "version not found",
+                f"{context.model} has no version {number}.",
+                f"tenure history {context.model}",
+            )
+        try:
+            predictor = load_version(context.artifacts, record)
+        except ArtifactError as error:
+            raise StageError(
+                "version cannot be loaded",
+                f"Version {number}: {error}",
+                "Restore the artifact from a backup, or release another version.",
+            ) from error
+        _verify_parity(context, number, predictor)
+
+
+def _verify_parity(context: StageContext, number: int, predictor: Predictor) -> None:
+    """The answer for a row must not depend on how it arrives: as a request of its own, or in a batch."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from tenure.ml.signature import check_rows, rows_to_table
+
+    snapshot = context.records.get("data/snapshot")
+    if snapshot is None or "snapshot" not in snapshot.artifacts:
+        return
+    names = [column.name for column in predictor.signature.inputs]
+    source = pq.ParquetFile(context.artifacts.local(snapshot.artifacts["snapshot"]))
+    if not set(names) <= set(source.schema_arrow.names):
+        # The snapshot is that of a later version with other columns; this one was compared when it was released.
+        return
+    batch = next(source.iter_batches(batch_size=_PARITY_ROWS, columns=names), None)
+    if batch is None:
+        return
+    rows = batch.to_pylist()
+    together = predictor.predict(_as_table(batch))
+    for position, row in enumerate(rows):
+        if not check_rows(predictor.signature, [row]).ok:
+            continue
+        alone = predictor.predict(rows_to_table(predictor.signature, [row]))
+        if together.probabilities is None or alone.probabilities is None:
+            same = bool(
+                np.allclose(alone.labels, together.labels[position : position + 1], rtol=1e-6, atol=1e-9)
+            )
+        else:
+            same = bool(
+                np.allclose(alone.probabilities, together.probabilities[position : position + 1], atol=1e-6)
+            )
+        if not same:
+            raise StageError(
+                "version contradicts itself",
+                f"Version {number} predicts row {position} of the snapshot differently on its own and in a batch.",
+                f"tenure show {context.model}/training/model",
+            )
+
+
+_PARITY_ROWS = 16
+
+
+def _as_table(batch: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])
