@@ -109,6 +109,9 @@ class Stage(Protocol):
     def realise(self, resource: Resource, target: Target | None, context: StageContext) -> Output:
         """Make an artifact, or carry out a binding's target; raises StageError."""
 
+    def verify(self, record: Record, context: StageContext) -> str:
+        """Read back what the world does with a binding that was just recorded: a sentence, or StageError."""
+
     def observe_inputs(self, resource: Resource, project: Path, previous: Record | None) -> Inputs:
         """A cheap look at the sources of a resource, compared with its record; heavy libraries stay unloaded."""
 
@@ -129,6 +132,11 @@ class Observed(msgspec.Struct, frozen=True):
 def no_target(resource: Resource, view: View) -> Target:
     """For stages without bindings."""
     raise NotImplementedError(f"{resource.address} is not a binding")
+
+
+def nothing_to_verify(record: Record, context: StageContext) -> str:
+    """For stages whose bindings are true as soon as they are recorded."""
+    return ""
 
 
 def no_inputs(resource: Resource, project: Path, previous: Record | None) -> Inputs:

@@ -10,7 +10,7 @@ from tenure.graph.resource import Part, Resource, Sort, resource
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Condition, Target, View
 from tenure.spec.base import SpecModel, field
-from tenure.stages.base import Identity, Output, StageContext, no_inputs, nothing_observed
+from tenure.stages.base import Identity, Output, StageContext, no_inputs, nothing_observed, nothing_to_verify
 from tenure.stages.governance import approval, version
 
 NAME = "governance"
@@ -19,6 +19,7 @@ APPROVAL = "governance/approval"
 
 observe_inputs = no_inputs
 observe = nothing_observed
+verify = nothing_to_verify
 
 
 class RiskTier(enum.StrEnum):

@@ -20,6 +20,7 @@ from tenure.stages.base import (
     no_conditions,
     no_inputs,
     nothing_observed,
+    nothing_to_verify,
 )
 from tenure.stages.retirement import archive, lifecycle
 from tenure.stages.retirement.age import AgeCriterion
@@ -31,6 +32,7 @@ POLICY = "retirement/policy"
 
 observe_inputs = no_inputs
 observe = nothing_observed
+verify = nothing_to_verify
 conditions = no_conditions
 
 Criterion = Annotated[AgeCriterion | PerformanceCriterion | DateCriterion, Field(discriminator="type")]

@@ -1,0 +1,280 @@
+"""Applying the plan of one model: step by step, each with a durable intent before and a durable outcome after.
+
+Under the model's lease the plan is checked against the state, the spec and the sources it was made for. Then every
+resource is decided again with what is known by now (`plan.diff.decide`, the function the plan came from), and the steps
+that the plan announced are taken. A failed step stops what depends on it and nothing else. A killed run leaves an open
+journal entry; the next one closes it and repeats that step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tenure.core.errors import Interrupted, StageBlocked, StageError, StalePlan, TenureError
+from tenure.core.events import EventSink, Note, StepBlocked, StepFailed, StepFinished, StepSkipped, StepStarted
+from tenure.engine.result import ModelResult, StepResult
+from tenure.graph.resource import Resource, Sort
+from tenure.plan.action import Action, Reason
+from tenure.plan.change import Change, ModelPlan
+from tenure.plan.diff import NO_INPUTS, Desired, decide, diff, inputs_digest, view_of
+from tenure.plan.view import Inputs, Target, View
+from tenure.stages.base import Output, Stage, StageContext
+from tenure.state.record import ModelState, Record
+
+if TYPE_CHECKING:
+    from tenure.state.store import Lease, StateStore
+
+MAX_ROUNDS = 100
+"""A binding that still wants another step after so many is a defect of its stage."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply: its identity, the moment, where it writes and whom it tells."""
+
+    apply_id: str
+    holder: str
+    actor: str
+    now: datetime
+    store: StateStore
+    stage_of: Callable[[Resource], Stage]
+    context_for: Callable[[Resource, View, str], StageContext]
+    locate: Callable[[str, tuple[str | int, ...]], str]
+    emit: EventSink
+    stopping: Callable[[], bool]
+
+
+def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str, Inputs]) -> ModelResult:
+    """Carry out the plan of one model. A failed step is part of the result; raises StateLocked and StalePlan."""
+    with run.store.lease(plan.model, run.holder) as lease:
+        state = run.store.read(plan.model)
+        check_fresh(plan, state, desired, inputs)
+        for entry in run.store.close_interrupted(lease, run.now):
+            run.emit(Note(entry.address, f"An earlier apply was interrupted here; its {entry.action} is taken up again."))
+        walk = _Walk(run, plan, desired, inputs, lease)
+        for item in desired.resources:
+            walk.step(item)
+            if walk.interrupted:
+                break
+    after = run.store.read(plan.model)
+    left = diff(desired, after, {local: _read(seen) for local, seen in inputs.items()}, run.now)
+    return ModelResult(
+        model=plan.model,
+        serial=after.serial if after else 0,
+        steps=tuple(walk.steps),
+        remaining=tuple(change for change in left.changes if change.action is not Action.NONE),
+        exit_code=walk.exit_code,
+    )
+
+
+def check_fresh(
+    plan: ModelPlan, state: ModelState | None, desired: Desired, inputs: Mapping[str, Inputs]
+) -> None:
+    """Refuse a plan before any effect when the state, the spec or a source it relies on has moved. Raises StalePlan."""
+    lineage, serial = (state.lineage, state.serial) if state else ("", 0)
+    moved = []
+    if plan.lineage and plan.lineage != lineage:
+        moved.append("the state is another one")
+    elif plan.serial != serial:
+        moved.append(f"the state moved from serial {plan.serial} to {serial}")
+    if plan.spec_digest != desired.spec_digest:
+        moved.append("the spec was edited")
+    if plan.inputs_digest != inputs_digest(list(plan.changes), inputs):
+        moved.append("the data sources changed")
+    if moved:
+        raise StalePlan(
+            "The plan is stale.",
+            f"Since the plan of {plan.model} was made, {' and '.join(moved)}. Nothing was done.",
+            f"Look at a new plan: tenure plan {plan.model}",
+        )
+
+
+@dataclass
+class _Walk:
+    """The way through the resources of one model: what was done, and what may not be built upon."""
+
+    run: Run
+    plan: ModelPlan
+    desired: Desired
+    inputs: Mapping[str, Inputs]
+    lease: Lease
+    steps: list[StepResult] = field(default_factory=list)
+    held: frozenset[str] = frozenset()
+    interrupted: bool = False
+    exit_code: int = 0
+
+    def step(self, item: Resource) -> None:
+        """Bring one resource as far as it may go now."""
+        announced = next((change for change in self.plan.changes if change.address == item.address), None)
+        for _ in range(MAX_ROUNDS):
+            if self.run.stopping():
+                self._stop()
+                return
+            state = self.run.store.read(self.plan.model)
+            view = replace(view_of(self.desired, state, self.run.now, self.plan.digest), held=self.held)
+            change = decide(item, self.desired, view, self.inputs.get(item.local, NO_INPUTS))
+            if change.action is Action.BLOCKED:
+                self._blocked(item, change)
+                return
+            if change.action is Action.NONE:
+                self._unnecessary(item, announced)
+                return
+            if announced is None or announced.action is Action.NONE:
+                raise StalePlan(
+                    "The plan is stale.",
+                    f"{item.address} would be changed ({change.sentence}), which the plan does not show.",
+                    f"Look at a new plan: tenure plan {self.plan.model}",
+                )
+            if not self._perform(item, change, view, state):
+                self.held |= {item.local}
+                return
+            if item.sort is Sort.ARTIFACT:
+                return
+        raise TenureError("A stage does not settle.", f"{item.address} wants another step after {MAX_ROUNDS}.")
+
+    def _perform(self, item: Resource, change: Change, view: View, state: ModelState | None) -> bool:
+        run = self.run
+        inputs = {need: view.records[need].digest for need in item.needs if need in view.records}
+        fingerprint = item.fingerprint(inputs) if len(inputs) == len(item.needs) else item.content
+        entry = run.store.begin(
+            self.lease, apply_id=run.apply_id, address=item.address, action=change.action.value,
+            reason=change.reason.value, fingerprint=fingerprint, at=run.now, by=run.actor,
+        )  # fmt: skip
+        run.emit(StepStarted(item.address, change.action.value, change.sentence))
+        started = time.monotonic()
+        context = run.context_for(item, view, fingerprint)
+        try:
+            output = self._output(item, change, view, context)
+        except Interrupted:
+            run.store.finish(self.lease, entry, outcome="interrupted", at=run.now)
+            self._stop()
+            return False
+        except TenureError as error:
+            self._failed(item, entry, error, time.monotonic() - started)
+            return False
+        seconds = time.monotonic() - started
+        causes = tuple(cause.id for cause in change.causes)
+        record = Record(
+            address=item.address, sort=item.sort, fingerprint=fingerprint, content=item.content, metadata=item.metadata,
+            config=item.config, effects=item.effects, digest=output.digest, value=output.value,
+            artifacts=output.artifacts, inputs=inputs, at=run.now, by=run.actor, apply_id=run.apply_id,
+            serial=(state.serial if state else 0) + 1, seconds=round(seconds, 3), causes=causes, ordinal=output.ordinal,
+        )  # fmt: skip
+        if change.reason is Reason.METADATA_CHANGED and item.sort is Sort.ARTIFACT:
+            previous = view.records[item.local]
+            record = msgspec.structs.replace(record, at=previous.at, seconds=previous.seconds, causes=previous.causes)
+        lineage = state.lineage if state else ""
+        run.store.finish(
+            self.lease, entry, outcome="done", at=run.now, record=record, serial=state.serial if state else 0,
+            settle=causes, tombstone=output.tombstone and msgspec.structs.replace(output.tombstone, lineage=lineage),
+            audit={"action": change.action.value, "reason": change.reason.value, "digest": output.digest,
+                   "fingerprint": fingerprint, "plan": self.plan.digest, "apply": run.apply_id, "causes": list(causes)},
+        )  # fmt: skip
+        return self._verify(item, change, record, context, seconds)
+
+    def _output(self, item: Resource, change: Change, view: View, context: StageContext) -> Output:
+        previous = view.records.get(item.local)
+        if change.reason is Reason.METADATA_CHANGED and previous and item.sort is Sort.ARTIFACT and not item.identity:
+            # Only words about the artifact changed; the artifact itself stays as it is.
+            return Output(previous.digest, previous.value, previous.artifacts, previous.ordinal)
+        stage = self.run.stage_of(item)
+        wanted: Target | None = self.desired.target(item, view) if item.sort is Sort.BINDING else None
+        try:
+            return stage.realise(item, wanted, context)
+        except TenureError:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Interrupted("Interrupted.") from stop
+        except OSError as error:
+            raise StageError("The file system refused.", f"{type(error).__name__}: {error}", _way_out(error)) from error
+        except Exception as error:
+            # One boundary around a stage verb: a defect in a stage or library must not take the other models down.
+            raise StageError(
+                "A stage failed unexpectedly.",
+                f"{type(error).__name__}: {error}",
+                "Run again with -v for the traceback, and report it as a defect.",
+            ) from error
+
+    def _verify(self, item: Resource, change: Change, record: Record, context: StageContext, seconds: float) -> bool:
+        try:
+            seen = self.run.stage_of(item).verify(record, context) if item.sort is Sort.BINDING else ""
+        except TenureError as error:
+            self._report_failure(item, error, seconds)
+            return False
+        sentence = seen or change.sentence
+        self.steps.append(StepResult(item.address, change.action.value, "done", sentence, seconds))
+        self.run.emit(StepFinished(item.address, change.action.value, seconds, seen))
+        return True
+
+    def _failed(self, item: Resource, entry: int, error: TenureError, seconds: float) -> None:
+        blocked = isinstance(error, StageBlocked)
+        try:
+            self.run.store.finish(
+                self.lease, entry, outcome="blocked" if blocked else "failed", at=self.run.now, detail=str(error)
+            )
+        finally:
+            self._report_failure(item, error, seconds)
+
+    def _report_failure(self, item: Resource, error: TenureError, seconds: float) -> None:
+        detail = error.detail
+        if isinstance(error, StageError) and error.path:
+            place = self.run.locate(self.plan.file, error.path)
+            detail = f"{place}: {detail}" if place else detail
+        blocked = isinstance(error, StageBlocked)
+        self.steps.append(
+            StepResult(
+                item.address, Action.BLOCKED.value if blocked else "fail", "blocked" if blocked else "failed",
+                error.summary, seconds, detail, error.hint,
+            )  # fmt: skip
+        )
+        self.run.emit(StepFailed(item.address, error.summary, detail, error.hint))
+        self._worsen(error.exit_code)
+
+    def _blocked(self, item: Resource, change: Change) -> None:
+        if change.reason is Reason.NEED_BLOCKED:
+            self.held |= {item.local}
+        hint = next((blocker.hint for blocker in change.blockers if blocker.hint), "")
+        sentence = "; ".join(blocker.text for blocker in change.blockers)
+        self.steps.append(
+            StepResult(item.address, Action.BLOCKED.value, "blocked", sentence, hint=hint, blockers=change.blockers)
+        )
+        self.run.emit(StepBlocked(item.address, sentence, hint))
+        if change.reason is not Reason.NEED_BLOCKED or self.exit_code == 0:
+            self._worsen(3)
+
+    def _unnecessary(self, item: Resource, announced: Change | None) -> None:
+        done = any(step.address == item.address for step in self.steps)
+        if announced is None or not announced.action.acts or done:
+            return
+        sentence = "Made from the same content as before; nothing to do."
+        self.steps.append(StepResult(item.address, announced.action.value, "skipped", sentence))
+        self.run.emit(StepSkipped(item.address, sentence))
+
+    def _stop(self) -> None:
+        self.interrupted = True
+        self._worsen(130)
+
+    def _worsen(self, code: int) -> None:
+        order = (0, 3, 4, 1, 130)
+        self.exit_code = max(self.exit_code, code, key=order.index)
+
+
+def _read(seen: Inputs) -> Inputs:
+    """What was new in the sources has been read by now."""
+    return msgspec.structs.replace(seen, changed=False, sentences=())
+
+
+def _way_out(error: OSError) -> str:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space and run the same command again; everything done so far is kept."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Check the permissions of the path and run the same command again."
+    return "Run the same command again; everything done so far is kept."

@@ -1,0 +1,53 @@
+"""Where a project keeps what on disk: specs, configuration, and one folder per environment under `.tenure/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenure.core.errors import TenureError
+from tenure.stages.base import Folders
+
+SPEC_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of a project in one environment. Nothing is created before something has to be written."""
+
+    root: Path
+    environment: str
+
+    @property
+    def home(self) -> Path:
+        return self.root / ".tenure" / self.environment
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    def folders(self, model: str) -> Folders:
+        """Where one model's log, labels, reports and archives are kept."""
+        return Folders(
+            predictions=self.home / "predictions" / model,
+            labels=self.home / "labels" / model,
+            reports=self.home / "reports",
+            archives=self.home / "archives",
+        )
+
+    def spec_files(self) -> tuple[Path, ...]:
+        """Every spec of the project, in the order of their names."""
+        folder = self.root / "specs"
+        if not folder.is_dir():
+            raise TenureError(
+                "Not a Tenure project.",
+                f"There is no folder {folder}.",
+                "Start one with: tenure init\nOr name the project's folder: tenure -C DIR ...",
+            )
+        return tuple(
+            sorted(path for path in folder.rglob("*") if path.suffix in SPEC_SUFFIXES and not path.name.startswith("."))
+        )
+
+    def shown(self, path: Path) -> str:
+        """A path as people see it: relative to the project."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)

@@ -1,0 +1,100 @@
+"""Checks across stages: what each section alone cannot know. One function per rule; each returns findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tenure.core.diagnostics import Severity
+from tenure.lifecycle import Model
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What a rule found, at a path of the document."""
+
+    path: tuple[str | int, ...]
+    summary: str
+    detail: str
+    hint: str
+    severity: Severity = Severity.ERROR
+
+
+def check(document: Model) -> tuple[Finding, ...]:
+    """Every finding of every rule, in the order of `RULES`."""
+    return tuple(finding for rule in RULES for finding in rule(document))
+
+
+def monitoring_needs_deployment(document: Model) -> Iterator[Finding]:
+    """Nothing can be watched that does not serve."""
+    if document.monitoring and not document.deployment:
+        yield Finding(
+            ("monitoring",),
+            "Monitoring without a deployment.",
+            "The model is not deployed, so there are no predictions to watch.",
+            "Add a deployment section, for instance: deployment: {target: {type: http}}",
+        )
+
+
+def target_is_not_a_feature(document: Model) -> Iterator[Finding]:
+    """A model that sees its target learns nothing."""
+    target = document.data.target_column
+    include = (document.features.include if document.features else None) or ()
+    for position, column in enumerate(include):
+        if column == target:
+            yield Finding(
+                ("features", "include", position),
+                "The target is listed as a feature.",
+                f"{column!r} is data.target_column; with it as an input the model would only repeat it.",
+                "Remove it from features.include.",
+            )
+
+
+def retraining_needs_fresh_data(document: Model) -> Iterator[Finding]:
+    """A policy that retrains on pinned data would train the same model again."""
+    if not document.monitoring or document.data.refresh != "pinned":
+        return
+    for position, policy in enumerate(document.monitoring.policies):
+        if policy.do == "retrain":
+            yield Finding(
+                ("monitoring", "policies", position, "do"),
+                "A policy retrains on pinned data.",
+                "data.refresh is pinned, so a retraining would see the same data and give the same model.",
+                "Set data.refresh to on_retrain, or let the policy notify.",
+            )
+
+
+def successor_is_another_model(document: Model) -> Iterator[Finding]:
+    """A model cannot succeed itself."""
+    successor = document.retirement.successor if document.retirement else None
+    if successor and successor.model == document.metadata.name:
+        yield Finding(
+            ("retirement", "successor", "model"),
+            "A model is its own successor.",
+            "Callers of the retired model would be sent back to it.",
+            "Name the model that takes over.",
+        )
+
+
+def criterion_signal_exists(document: Model) -> Iterator[Finding]:
+    """A performance criterion looks at a monitoring signal."""
+    signals = document.monitoring.signals if document.monitoring else {}
+    for position, criterion in enumerate(document.retirement.criteria if document.retirement else ()):
+        if criterion.type == "performance" and criterion.signal not in signals:
+            known = ", ".join(signals) or "none"
+            yield Finding(
+                ("retirement", "criteria", position, "signal"),
+                "Unknown monitoring signal.",
+                f"The criterion looks at {criterion.signal!r}; monitoring has these signals: {known}.",
+                "Add the signal under monitoring.signals, or name one of them.",
+            )
+
+
+RULES: tuple[Callable[[Model], Iterator[Finding]], ...] = (
+    monitoring_needs_deployment,
+    target_is_not_a_feature,
+    retraining_needs_fresh_data,
+    successor_is_another_model,
+    criterion_signal_exists,
+)
+"""Every rule across stages: adding one is a function and its name in this tuple."""
