@@ -64,7 +64,7 @@ make_environment() {
         run_quietly "$VENV/bin/python" -m pip install --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
         digest "$VENV/bin/python" requirements.lock >"$VENV/locked"
     fi
-    described=$(digest "$VENV/bin/python" pyproject.toml) || exit 1
+    described=$(digest "$VENV/bin/python" pyproject.toml src/tenure/core/version.py) || exit 1
     if [ "$(cat "$VENV/described" 2>/dev/null)" != "$described" ]; then
         run_quietly "$VENV/bin/python" -m pip install --no-deps --no-build-isolation -e .
         printf '%s\n' "$described" >"$VENV/described"

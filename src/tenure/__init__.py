@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tenure.core.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from tenure.engine.project import Project
     from tenure.plan.change import Plan
 
 __all__ = ["Plan", "Project", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
