@@ -157,7 +157,8 @@ def read_log(
     """The rows with `start <= event_time < end`; segments that cannot hold any are not opened.
 
     A segment that cannot be read is left out and named in the result. Columns that only some segments have
-    are null elsewhere; a column stored under types that do not fit together is read as text. `event_time` always comes along.
+    are null elsewhere; a column stored under types that do not fit together is read as text. `event_time` always
+    comes along.
     """
     index = log if isinstance(log, LogIndex) else index_log(log)
     unreadable = list(index.unreadable)
