@@ -80,11 +80,12 @@ def _by_time(
     labels = np.full(rows, "train", dtype="<U10")
     instants, counts = np.unique(times, return_counts=True)
     later = np.cumsum(counts[::-1])[::-1] / max(rows, 1)  # share of rows at or after each instant
-    end = None
-    for part, share in (("test", test), ("validation", test + validation)):
-        if share <= 0 or (part == "validation" and validation <= 0):
+    # The parts lie one after the other: each starts at a boundary between instants, as near to its share as can be.
+    end = len(instants)
+    for part, share in (("test", test), ("validation", test + validation if validation > 0 else 0.0)):
+        if share <= 0:
             continue
-        candidates = np.arange(1, len(instants)) if end is None else np.arange(1, end)
+        candidates = np.arange(1, end)
         if len(candidates) == 0:
             raise StageError(
                 "too few instants to split by time",
@@ -93,12 +94,10 @@ def _by_time(
                 path=("data", "split", "type"),
             )
         cut = int(candidates[np.argmin(np.abs(later[candidates] - share))])
-        upper = instants[end] if end is not None else None
-        inside = (times >= instants[cut]) if upper is None else (times >= instants[cut]) & (times < upper)
-        labels[inside] = part
+        inside = (times >= instants[cut]) & (times <= instants[end - 1])
+        labels[inside & (labels != "gap")] = part
         if gap is not None:
-            near = (times < instants[cut]) & (times > instants[cut] - np.timedelta64(gap))
-            labels[near] = "gap"
+            labels[(times < instants[cut]) & (times > instants[cut] - np.timedelta64(gap))] = "gap"
         end = cut
     return _complete(labels, test, validation, rows)
 

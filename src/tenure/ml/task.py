@@ -87,7 +87,9 @@ def infer(
             "widen the source or its filter so that both outcomes occur",
             path=("data", "target_column"),
         )
-    return Target("binary" if len(classes) == 2 else "multiclass", _positive_last(classes, positive_class, name))
+    return Target(
+        "binary" if len(classes) == 2 else "multiclass", _positive_last(classes, positive_class, name)
+    )
 
 
 def class_of(value: Any) -> str | bool | int | float:
