@@ -12,6 +12,7 @@ from typing import Any
 from tenure.core.digest import short
 from tenure.plan.action import Action
 from tenure.plan.change import Change, ModelPlan, Plan
+from tenure.plan.view import Blocker
 from tenure.render.page import plain
 from tenure.render.plan import value_changes
 from tenure.render.wording import (
@@ -108,9 +109,7 @@ def _head(plan: Plan, changed: list[ModelPlan]) -> Iterator[str]:
         for text in approvals(model):
             yield f"- **Approval** {escaped(model.model)}: {escaped(text)}"
         for address, blocker in blockers(model):
-            yield f"- **Blocked** {code(address)}: {escaped(blocker.text)}" + (
-                f" → {code(blocker.hint)}" if blocker.hint else ""
-            )
+            yield f"- **Blocked** {code(address)}: {escaped(blocker.text)}{_way_out(blocker)}"
 
 
 def _details(model: ModelPlan) -> Iterator[str]:
@@ -141,9 +140,7 @@ def _change(change: Change) -> Iterator[str]:
             yield f"  - {code(path)}: {code(value_words(old, VALUE_CELLS))} → {code(value_words(new, VALUE_CELLS))}"
     yield from (f"  - if {escaped(item.text)}" for item in change.conditions)
     for blocker in change.blockers:
-        yield f"  - **blocked** {escaped(blocker.text)}" + (
-            f" → {code(blocker.hint)}" if blocker.hint else ""
-        )
+        yield f"  - **blocked** {escaped(blocker.text)}{_way_out(blocker)}"
     for cause in change.causes:
         evidence = evidence_words(cause.evidence)
         yield f"  - because {escaped(cause.sentence)}" + (f" ({escaped(evidence)})" if evidence else "")
@@ -162,6 +159,10 @@ def _tail(plan: Plan) -> Iterator[str]:
         yield f"Carry it out with {code(command)}."
     yield ""
     yield f"<sub>plan {code(short(plan.digest))}, {moment(plan.at)}, Tenure {escaped(plan.tool_version)}</sub>"
+
+
+def _way_out(blocker: Blocker) -> str:
+    return f" → {code(blocker.hint)}" if blocker.hint else ""
 
 
 def _html(text: str) -> str:

@@ -148,8 +148,8 @@ def _summary(plan: Plan, changed: list[ModelPlan]) -> Iterator[Line]:
         rows.append((Styled("Time", "quiet"), Styled(estimate(plan.models).words)))
     named = len(changed) > 1
     for model in changed:
-        for text in approvals(model):
-            rows.append((Styled("Approval", "quiet"), Styled(f"{model.model}: {text}" if named else text)))
+        needed = [f"{model.model}: {text}" if named else text for text in approvals(model)]
+        rows += [(Styled("Approval", "quiet"), Styled(text)) for text in needed]
     yield from table(rows)
     for model in changed:
         for address, blocker in blockers(model):

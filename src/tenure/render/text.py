@@ -1,7 +1,7 @@
 """The terminal: colour, width, and nothing about content. The only home of terminal colour.
 
-A view is a sequence of `render.page.Line`; `paint` turns it into the text that is written. Escape codes are sixteen-colour
-ones, so that the palette of the person's own terminal decides how they look.
+A view is a sequence of `render.page.Line`; `paint` turns it into the text that is written. Colours are the
+sixteen basic ones, so that the palette of the person's own terminal decides how they look.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class Screen:
 
 
 def screen_of(stream: TextIO, *, no_color: bool = False, environ: Mapping[str, str] | None = None) -> Screen:
-    """The screen behind a stream. Colour needs a terminal, and neither `NO_COLOR` nor `TERM=dumb`; `FORCE_COLOR` overrides."""
+    """The screen behind a stream.
+
+    Colour needs a terminal (or `FORCE_COLOR`) and is turned off by `no_color`, `NO_COLOR` and `TERM=dumb`.
+    """
     environ = os.environ if environ is None else environ
     terminal = stream.isatty()
     width = (

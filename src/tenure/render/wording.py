@@ -83,7 +83,7 @@ def leading(model: ModelPlan) -> Action:
 
 
 def effect_words(model: ModelPlan) -> str:
-    """The worst effect of a model's changes in plain words; for changes without an edited field, what they amount to."""
+    """The worst effect of a model's changes in plain words; without an edited field, what the changes amount to."""
     if model.effect is not None:
         return EFFECT_WORDS[model.effect]
     match leading(model):
