@@ -113,7 +113,9 @@ class ModelState(msgspec.Struct, frozen=True):
     """Everything recorded about one model, as plans and applies read it.
 
     `records` is keyed by local address (`training/model`). `versions` keeps the latest record of every numbered
-    version by its number. `facts` are the open ones and the settled ones of the last version.
+    version by its number. `facts` are all open ones and the 50 settled last, oldest first. `approvals` and
+    `acknowledgements` are in the order they were given. `observations` are the latest 30 windows of each signal, in
+    the order of their time.
     """
 
     model: str

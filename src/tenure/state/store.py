@@ -84,6 +84,17 @@ class AuditEvent(msgspec.Struct, frozen=True):
     hash: str
 
 
+class AuditHead(msgspec.Struct, frozen=True):
+    """The end of an audit log: its name, the number and the hash of its last event (0 and the genesis when empty).
+
+    Kept elsewhere it is a checkpoint: it shows later that the log was neither cut off nor rewritten.
+    """
+
+    log: str
+    seq: int
+    hash: str
+
+
 class StateReader(Protocol):
     """What planning may do with the state: read."""
 
@@ -105,11 +116,17 @@ class StateReader(Protocol):
     def audit(self, since: int = 0) -> Iterator[AuditEvent]:
         """The audit chain in order, from a sequence number on."""
 
+    def audit_head(self) -> AuditHead | None:
+        """The end of the audit chain, kept beside it; None before anything was recorded."""
+
     def tombstone(self, model: str) -> Tombstone | None:
         """The tombstone of a retired name, or None."""
 
     def routes_serial(self) -> int:
         """Grows whenever any record changes: servers poll it."""
+
+    def close(self) -> None:
+        """Give files and connections back. A later call opens them again."""
 
 
 class StateStore(StateReader, TrialStore, Protocol):
@@ -119,7 +136,16 @@ class StateStore(StateReader, TrialStore, Protocol):
         """Hold a model; a heartbeat renews the lease at half of its life. Raises StateLocked, naming the holder."""
 
     def begin(
-        self, lease: Lease, *, apply_id: str, address: str, action: str, reason: str, fingerprint: str, at: datetime, by: str
+        self,
+        lease: Lease,
+        *,
+        apply_id: str,
+        address: str,
+        action: str,
+        reason: str,
+        fingerprint: str,
+        at: datetime,
+        by: str,
     ) -> int:
         """Write the intent of a step durably; returns the journal id."""
 
@@ -160,5 +186,7 @@ class StateStore(StateReader, TrialStore, Protocol):
     def add_observations(self, observations: Iterable[Observation]) -> None:
         """Record verdicts; a window that is observed again replaces its earlier verdict."""
 
-    def append_audit(self, *, at: datetime, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> AuditEvent:
+    def append_audit(
+        self, *, at: datetime, actor: str, action: str, subject: str, data: Mapping[str, Any]
+    ) -> AuditEvent:
         """Add a link to the audit chain for something that is no step of an apply."""

@@ -1,0 +1,69 @@
+"""How recorded values become bytes and come back."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StateError
+from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Record, Tombstone
+from tenure.state.store import Trial
+
+Value = TypeVar("Value")
+
+FORMAT = 1
+"""The newest format this version reads and writes. Raised when an older version could not understand a newer one."""
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+
+CONFIG = msgspec.json.Decoder(dict[str, Any])
+EFFECTS = msgspec.json.Decoder(dict[str, Effect])
+RECORD = msgspec.json.Decoder(Record)
+FACT = msgspec.json.Decoder(Fact)
+APPROVAL = msgspec.json.Decoder(Approval)
+ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
+OBSERVATION = msgspec.json.Decoder(Observation)
+TOMBSTONE = msgspec.json.Decoder(Tombstone)
+# A score may be infinite or not a number, which JSON cannot say.
+encode_trial = msgspec.msgpack.Encoder().encode
+TRIAL = msgspec.msgpack.Decoder(Trial)
+
+
+def decode(decoder: msgspec.json.Decoder[Value], body: bytes, what: str) -> Value:
+    """One value from its bytes. Raises StateError naming `what` when they make no sense."""
+    try:
+        return decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise StateError(
+            "The recorded state is damaged",
+            f"{what} cannot be read: {error}.",
+            "Restore the state from a backup.",
+        ) from error
+
+
+def instant(moment: datetime) -> str:
+    """An aware datetime as text of fixed width, so that text order is time order."""
+    if moment.tzinfo is None:
+        raise ValueError("recorded times must be aware datetimes")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Decode many values without the cycle collector, which would traverse all of them again and again.
+
+    Decoded JSON has no cycles; measured on 10,000 records this is seven times faster.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,162 @@
+"""Leases: who may change a model now. The only part of the state that looks at the real clock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from tenure.core.errors import StateError, StateLocked, StateStale
+from tenure.state.store import Lease
+from tenure.state.tables import leases
+
+Writing = Callable[[], AbstractContextManager[sa.Connection]]
+
+
+def this_process(user: str) -> str:
+    """A holder text for this process: `user@host:pid:nonce`. The nonce begins with a mark of the machine."""
+    return f"{user}@{socket.gethostname()}:{os.getpid()}:{_machine()}-{uuid4().hex[:8]}"
+
+
+def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> Lease:
+    """Take the lease of a model. Raises StateLocked while somebody else's is alive."""
+    now = time.time()
+    row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
+    if row is not None and row.holder is not None and row.expires > now and not _dead(row.holder):
+        raise StateLocked(
+            "The model is in use",
+            f"{model} is held by {row.holder} since {_clock(row.since)}.",
+            "Wait until that run ends, then repeat the command. If it was killed, its hold ends by itself"
+            f" at {_clock(row.expires)}.",
+        )
+    token = 1 if row is None else row.token + 1
+    values = {"token": token, "holder": holder, "since": now, "expires": now + seconds}
+    if row is None:
+        connection.execute(leases.insert().values(model=model, **values))
+    else:
+        connection.execute(leases.update().where(leases.c.model == model).values(**values))
+    return Lease(model=model, holder=holder, token=token)
+
+
+def check(connection: sa.Connection, lease: Lease) -> None:
+    """Refuse a writer whose lease was taken over or given back: its view of the model may be old."""
+    row = connection.execute(
+        sa.select(leases).where(leases.c.model == lease.model).with_for_update()
+    ).one_or_none()
+    if row is None or row.token != lease.token or row.holder != lease.holder:
+        other = "nobody" if row is None or row.holder is None else row.holder
+        raise StateStale(
+            "The hold on the model was lost",
+            f"{lease.model} is now held by {other}; this run's turn ({lease.token}) is over. Nothing was written.",
+            "Repeat the command: it continues from what is recorded.",
+        )
+
+
+def release(connection: sa.Connection, lease: Lease) -> None:
+    """Give a lease back, unless it was already taken over."""
+    connection.execute(leases.update().where(_ours(lease)).values(holder=None, expires=0.0))
+
+
+class Heartbeat:
+    """Renews every lease of this process at half of its life, from one thread that ends with the last lease."""
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._held: dict[Lease, float] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, lease: Lease, seconds: float) -> None:
+        """Keep a lease alive from now on."""
+        with self._changed:
+            self._held[lease] = seconds
+            self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tenure-leases", daemon=True)
+                self._thread.start()
+
+    def remove(self, lease: Lease) -> None:
+        """Stop renewing a lease."""
+        with self._changed:
+            self._held.pop(lease, None)
+            self._changed.notify()
+
+    def join(self) -> None:
+        """Wait for the thread to end, if no lease is held any more."""
+        with self._changed:
+            thread = None if self._held else self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        due = 0.0
+        while True:
+            with self._changed:
+                if not self._held:
+                    self._thread = None
+                    return
+                interval = min(self._held.values()) / 2
+                if due == 0.0 or due > time.monotonic() + interval:
+                    due = time.monotonic() + interval
+                wait = due - time.monotonic()
+                if wait > 0:
+                    self._changed.wait(wait)
+                    continue
+                held = dict(self._held)
+            # A beat that fails is tried again soon; whether the lease is lost is decided where it is used.
+            due = time.monotonic() + interval / 4
+            with suppress(StateError), self._writing() as connection:
+                for lease, seconds in held.items():
+                    connection.execute(
+                        leases.update().where(_ours(lease)).values(expires=time.time() + seconds)
+                    )
+                due = 0.0
+
+
+def _ours(lease: Lease) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        leases.c.model == lease.model, leases.c.token == lease.token, leases.c.holder == lease.holder
+    )
+
+
+def _dead(holder: str) -> bool:
+    """Whether the holder is a process of this machine that no longer runs; False when it cannot be known."""
+    _, _, place = holder.rpartition("@")
+    host, _, rest = place.partition(":")
+    pid, _, nonce = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit() or nonce.split("-")[0] != _machine():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@cache
+def _machine() -> str:
+    """Eight digits for this boot and process namespace: only there does a process number mean the same process.
+
+    Two containers may share a host name and a volume, and a number may be used again after a restart.
+    """
+    parts = []
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
