@@ -1,0 +1,1 @@
+"""Data: sources read, joined, filtered, cleaned, checked and split into one snapshot."""

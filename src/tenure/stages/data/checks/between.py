@@ -1,0 +1,50 @@
+"""Numbers in a range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+
+from tenure.core.effect import Effect
+from tenure.spec.base import field
+from tenure.stages.data.checks.rule import EXAMPLES, Finding, Rule
+from tenure.stages.data.lookup import Where, require_number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Between(Rule):
+    """Every value of the column lies in the range, both ends included; missing values are not looked at."""
+
+    type: Literal["between"] = field(Effect.RETRAIN, "Check that numbers lie in a range.")
+    column: str = field(Effect.RETRAIN, "The column.", examples=["temp_max"])
+    min: float | None = field(Effect.RETRAIN, "Smallest value allowed, no limit when left out.", None)
+    max: float | None = field(Effect.RETRAIN, "Largest value allowed, no limit when left out.", None)
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("between needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
+        return self
+
+    def check(self, table: pa.Table, where: Where) -> Finding:
+        """Counts the values outside."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values = require_number(table, self.column, (*where, "column")).cast(pa.float64(), safe=False)
+        below = pc.less(values, -float("inf") if self.min is None else self.min)
+        above = pc.greater(values, float("inf") if self.max is None else self.max)
+        outside = table.column(self.column).filter(pc.or_(below, above))
+        limits = [f"at least {self.min:g}"] * (self.min is not None) + [f"at most {self.max:g}"] * (
+            self.max is not None
+        )
+        return Finding(
+            f"{self.column} {' and '.join(limits)}",
+            len(outside),
+            tuple(outside.unique()[:EXAMPLES].to_pylist()),
+        )

@@ -1,0 +1,164 @@
+"""Several sources as one table: plain joins on equal keys, each adding the columns of one more source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StageBlocked, StageError
+from tenure.spec.base import SpecModel, field
+from tenure.stages.data.lookup import Where, repeated, require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Join(SpecModel):
+    """Adds the columns of the source `right` to the rows of `left`. A row of `left` never becomes several rows."""
+
+    left: str = field(Effect.RETRAIN, "A source: the first one, or one joined before.", examples=["flights"])
+    right: str = field(
+        Effect.RETRAIN,
+        "The source whose columns are added. Its keys must be unique. A column whose name is taken is called "
+        "`<source>_<column>`.",
+        examples=["weather"],
+    )
+    on: str | tuple[str, ...] | dict[str, str] = field(
+        Effect.RETRAIN,
+        "The columns that must be equal: one name, several, or a mapping from the name in `left` to that in `right`. "
+        "Missing values match nothing.",
+        examples=["tailnum", ["origin", "time_hour"], {"dest": "faa"}],
+    )
+    how: Literal["left", "inner"] = field(
+        Effect.RETRAIN, "`left` keeps rows of `left` without a match, `inner` drops them.", "left"
+    )
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Column of `left` -> column of `right`."""
+        if isinstance(self.on, dict):
+            return self.on
+        return {name: name for name in ((self.on,) if isinstance(self.on, str) else self.on)}
+
+
+def problems(joins: Sequence[Join], sources: Sequence[str]) -> list[str]:
+    """What is wrong with the joins of some sources, as sentences."""
+    if not joins:
+        return (
+            [] if len(sources) == 1 else [f"join says nothing about how {', '.join(sources)} belong together"]
+        )
+    found = []
+    joined = {joins[0].left}
+    for number, join in enumerate(joins, 1):
+        if not join.keys:
+            found.append(f"join {number} has no columns in on")
+        found += [
+            f"join {number} names {name!r}, which is no source; there are {', '.join(sources)}"
+            for name in (join.left, join.right)
+            if name not in sources
+        ]
+        if join.left in sources and join.left not in joined:
+            found.append(f"join {number} starts from {join.left!r}, which is not joined before it")
+        if join.right in joined:
+            found.append(f"join {number} adds {join.right!r} a second time")
+        joined.add(join.right)
+    unused = [name for name in sources if name not in joined]
+    if unused and not found:
+        found.append(f"no join uses {', '.join(unused)}")
+    return found
+
+
+def join_all(tables: Mapping[str, pa.Table], joins: Sequence[Join]) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """The joined table in the order of the first source, and for each join how many rows found a match.
+
+    Raises StageError for unknown or incomparable keys, StageBlocked when keys of `right` repeat.
+    """
+    first = joins[0].left
+    result = tables[first]
+    names = {(first, column): column for column in result.column_names}
+    facts = []
+    for position, join in enumerate(joins):
+        where: Where = ("data", "join", position)
+        right = tables[join.right]
+        keys = {}
+        for left_key, right_key in join.keys.items():
+            require(tables[join.left], left_key, (*where, "on"))
+            require(right, right_key, (*where, "on"))
+            keys[names[join.left, left_key]] = right_key
+        _refuse_incomparable(result, right, keys, (*where, "on"))
+        _refuse_fan_out(right, join, (*where, "on"))
+        for column in right.column_names:
+            matched = next((left for left, key in keys.items() if key == column), None)
+            names[join.right, column] = matched or _free(column, join.right, result.column_names, where)
+        added = {c: names[join.right, c] for c in right.column_names if c not in keys.values()}
+        before = result.num_rows
+        result, matches = _join(result, right, keys, added, join.how)
+        facts.append({"right": join.right, "rows": before, "matched": matches})
+    return result, facts
+
+
+def _free(column: str, source: str, taken: Sequence[str], where: Where) -> str:
+    if column not in taken:
+        return column
+    name = f"{source}_{column}"
+    if name in taken:
+        raise StageError(
+            "a column name is taken",
+            f"column {column!r} of {source!r} would be called {name!r}, which is there already",
+            "rename one of them in its source",
+            path=(*where, "right"),
+        )
+    return name
+
+
+def _refuse_incomparable(left: pa.Table, right: pa.Table, keys: Mapping[str, str], where: Where) -> None:
+    from tenure.ml.columns import logical_type
+
+    for left_key, right_key in keys.items():
+        kinds = {str(logical_type(left[left_key].type)), str(logical_type(right[right_key].type))}
+        if len(kinds - {"integer"} | ({"number"} if "integer" in kinds else set())) > 1:
+            raise StageError(
+                "keys of different types",
+                f"{left_key!r} and {right_key!r} are compared, and they are {' and '.join(sorted(kinds))}",
+                "give both the same type, with types of a csv source or in the query of a sql source",
+                path=where,
+            )
+
+
+def _refuse_fan_out(right: pa.Table, join: Join, where: Where) -> None:
+    columns = list(join.keys.values())
+    extra, examples = repeated(right, columns, 3)
+    if extra:
+        raise StageBlocked(
+            "a join would multiply rows",
+            f"source {join.right!r} has {extra} row(s) that repeat an earlier key in {', '.join(columns)}, such as "
+            f"{'; '.join(examples)}: each row of {join.left!r} with such a key would become several",
+            "add the columns that make the key unique, or reduce the source to one row per key",
+            path=where,
+        )
+
+
+def _join(
+    left: pa.Table, right: pa.Table, keys: Mapping[str, str], added: Mapping[str, str], how: str
+) -> tuple[pa.Table, int]:
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Numbered names are free of whatever characters the columns have.
+    numbered_left = left.rename_columns([f"l{n}" for n in range(left.num_columns)])
+    numbered_left = numbered_left.append_column("row", pa.array(range(left.num_rows), pa.int64()))
+    numbered_right = right.rename_columns([f"r{n}" for n in range(right.num_columns)])
+    numbered_right = numbered_right.append_column("match", pa.repeat(True, right.num_rows))
+    at = right.column_names.index
+    condition = " AND ".join(f"a.l{left.column_names.index(a)} = b.r{at(b)}" for a, b in keys.items())
+    items = [f"a.l{n}" for n in range(left.num_columns)] + [f"b.r{at(name)}" for name in added]
+    with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as connection:
+        connection.register("a", numbered_left)
+        connection.register("b", numbered_right)
+        joined = connection.sql(
+            f"SELECT {', '.join(items)}, b.match FROM a {how} JOIN b ON {condition} ORDER BY a.row"
+        ).to_arrow_table()
+    matches = pc.sum(joined["match"]).as_py() or 0
+    return joined.drop_columns(["match"]).rename_columns([*left.column_names, *added.values()]), matches

@@ -1,0 +1,21 @@
+"""Where data come from. A kind is one file with a model of its YAML fields and two verbs:
+
+`fingerprint(project, recorded)` says cheaply what the source is now, as JSON: `digest` (None when it is known only once
+the source is read), what it was told by (`size`, `mtime_ns`, `version`), `rows` where they can be counted, or
+`{missing: True}`. It never raises for a source that is not there.
+
+`load(project, where)` reads all of it as an Arrow table in a stable order; StageError points into the spec at `where`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tenure.stages.data.sources.csv import Csv
+from tenure.stages.data.sources.parquet import Parquet
+from tenure.stages.data.sources.sklearn import Sklearn
+from tenure.stages.data.sources.sql import Sql
+
+Source = Annotated[Csv | Parquet | Sql | Sklearn, Field(discriminator="type")]

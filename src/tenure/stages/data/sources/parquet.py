@@ -1,0 +1,70 @@
+"""Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StageError
+from tenure.spec.base import SpecModel, field
+from tenure.stages.data import files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Parquet(SpecModel):
+    """Columnar files that carry the types of their columns."""
+
+    type: Literal["parquet"] = field(Effect.RETRAIN, "Read Parquet files.")
+    path: str = field(
+        Effect.RETRAIN,
+        "A file or a glob, relative to the project folder. The files of a glob are read in order of name and must "
+        "have the same columns.",
+        min_length=1,
+        examples=["data/flights.parquet"],
+    )
+
+    def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the files are now; their rows are counted only when they are read."""
+        return files.fingerprint(project, self.path, recorded, count_lines=False)
+
+    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+        """All rows of all files."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        tables: list[pa.Table] = []
+        for file in files.require(project, self.path, (*where, "path")):
+            try:
+                # One file at a time, opened by handle: nothing in its folder's name is taken for a partition.
+                with file.open("rb") as stream:
+                    tables.append(pq.read_table(stream))
+            except (pa.ArrowException, OSError) as error:
+                raise StageError(
+                    "a source file is not Parquet",
+                    f"{file.name}: {str(error).splitlines()[0]}",
+                    "check the file, or the type of the source",
+                    path=(*where, "path"),
+                ) from error
+            if set(tables[-1].column_names) != set(tables[0].column_names):
+                difference = sorted(set(tables[-1].column_names) ^ set(tables[0].column_names))
+                raise StageError(
+                    "the files of a source have different columns",
+                    f"{file.name} differs from the first file in {', '.join(difference)}",
+                    "narrow the glob, or give the files the same columns",
+                    path=(*where, "path"),
+                )
+        try:
+            return pa.concat_tables(
+                [table.select(tables[0].column_names) for table in tables], promote_options="permissive"
+            ).replace_schema_metadata(None)
+        except pa.ArrowException as error:
+            raise StageError(
+                "the files of a source have different types",
+                str(error),
+                "narrow the glob",
+                path=(*where, "path"),
+            ) from error

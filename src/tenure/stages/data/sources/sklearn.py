@@ -1,0 +1,44 @@
+"""The small data sets that scikit-learn brings along."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenure.core.digest import digest
+from tenure.core.effect import Effect
+from tenure.spec.base import SpecModel, field
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Sklearn(SpecModel):
+    """A small data set to try things on. The column to predict is called `target`."""
+
+    type: Literal["sklearn"] = field(Effect.RETRAIN, "Read a data set that is part of scikit-learn.")
+    name: Literal["iris", "wine", "breast_cancer", "diabetes", "digits"] = field(
+        Effect.RETRAIN,
+        "Which one: iris, wine and digits have several classes, breast_cancer two, diabetes is a regression.",
+    )
+
+    def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The data change with the version of the library only."""
+        version = importlib.metadata.version("scikit-learn")
+        return {"digest": digest(["scikit-learn", self.name, version]), "version": version}
+
+    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+        """The features under the names scikit-learn gives them, and `target`: class names as text where there are."""
+        import pyarrow as pa
+        from sklearn import datasets
+
+        bunch = getattr(datasets, f"load_{self.name}")()
+        names = [str(name) for name in bunch.feature_names]
+        columns = {name: pa.array(bunch.data[:, position]) for position, name in enumerate(names)}
+        if self.name in ("iris", "wine", "breast_cancer"):
+            columns["target"] = pa.array([str(bunch.target_names[code]) for code in bunch.target])
+        else:
+            columns["target"] = pa.array(bunch.target)
+        return pa.table(columns)

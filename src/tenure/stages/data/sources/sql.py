@@ -1,0 +1,180 @@
+"""Queries to databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StageError
+from tenure.spec.base import SecretRef, SpecModel, field
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlalchemy import URL
+
+_BATCH = 20_000
+
+
+class Sql(SpecModel):
+    """The rows of one query. What is in the database is known only once the query has run."""
+
+    type: Literal["sql"] = field(Effect.RETRAIN, "Read the rows of a database query.")
+    connection: SecretRef = field(
+        Effect.RETRAIN,
+        "SQLAlchemy URL of the database. Give passwords as references, which are resolved when the query runs and "
+        "are written down nowhere.",
+        min_length=1,
+        examples=[
+            "sqlite:///data/shop.db",
+            "postgresql+psycopg://reader:${env:DB_PASSWORD}@db.example.com/shop",
+        ],
+    )
+    query: str = field(
+        Effect.RETRAIN,
+        "One SELECT statement. Its transaction is rolled back in the end. Rows are put into an order of their own, "
+        "since a database promises none. Write `\\:` for a colon in front of a letter.",
+        min_length=1,
+        examples=["SELECT * FROM orders WHERE placed_at < '2026-01-01'"],
+    )
+
+    def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Unknown without running the query."""
+        return {"digest": None}
+
+    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+        """All rows of the query, sorted by all of their columns from left to right."""
+        import pyarrow as pa
+        import sqlalchemy
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from tenure.ml.columns import logical_type
+
+        engine = sqlalchemy.create_engine(self._url(project, where), poolclass=sqlalchemy.pool.NullPool)
+        try:
+            with engine.connect().execution_options(stream_results=True) as connection:
+                result = connection.execute(sqlalchemy.text(self.query))
+                if not result.returns_rows:
+                    raise StageError(
+                        "the query returns no rows",
+                        "it is not a SELECT statement; what it did has been rolled back",
+                        path=(*where, "query"),
+                    )
+                names = list(result.keys())
+                _refuse_duplicates(names, where)
+                batches = [_columns(names, rows) for rows in result.partitions(_BATCH)]
+        except SQLAlchemyError as error:
+            # The driver's own words: SQLAlchemy's add the statement, and for some errors its parameters.
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise StageError(
+                "the query failed", reason, "check the connection and the query", path=(*where, "query")
+            ) from error
+        finally:
+            engine.dispose()
+        table = _stack(names, batches)
+        order = [
+            (column.name, "ascending")
+            for column in table.schema
+            if logical_type(column.type) is not None and not pa.types.is_null(column.type)
+        ]
+        return table.sort_by(order) if order else table
+
+    def _url(self, project: Path, where: tuple[str | int, ...]) -> URL:
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        from tenure.spec.secrets import resolve_secrets
+
+        place = (*where, "connection")
+        try:
+            url = make_url(resolve_secrets(self.connection))
+            url.get_dialect().import_dbapi()
+        except ArgumentError as error:
+            if isinstance(error, NoSuchModuleError):
+                raise _no_driver(str(error), place) from error
+            # Not chained: the message of the cause holds the URL with its password.
+            raise StageError(
+                "the connection is not a database URL",
+                "it cannot be read as dialect://user:password@host/database",
+                "for a SQLite file write sqlite:///path/to/file.db",
+                path=place,
+            ) from None
+        except ImportError as error:
+            raise _no_driver(str(error), place) from error
+        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+            file = project / url.database
+            if not file.is_file():
+                # Opening it would create an empty database in its place.
+                raise StageError(
+                    "the database file is missing",
+                    f"there is no SQLite database at {url.database!r}, looked up from the project folder",
+                    "check the path behind sqlite:///",
+                    path=place,
+                )
+            url = url.set(database=str(file))
+        return url
+
+
+def _no_driver(reason: str, place: tuple[str | int, ...]) -> StageError:
+    return StageError(
+        "the driver of the database is not installed",
+        reason,
+        "install the package of the driver into tenure's environment",
+        path=place,
+    )
+
+
+def _refuse_duplicates(names: Sequence[str], where: tuple[str | int, ...]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StageError(
+            "duplicate column names",
+            f"the query gives more than one column called {', '.join(twice)}",
+            "name them apart with AS",
+            path=(*where, "query"),
+        )
+
+
+def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table([_column(list(values)) for values in zip(*rows, strict=True)], names=list(names))
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """One Arrow column. SQLite may hold any type in any row: numbers of two kinds become floats, a mixture text."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        pass
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, int | float) for value in known):
+        return pa.array([None if value is None else float(value) for value in values])
+    return pa.array([None if value is None else str(value) for value in values])
+
+
+def _stack(names: Sequence[str], batches: Sequence[pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    if not batches:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    try:
+        return pa.concat_tables(batches, promote_options="permissive")
+    except pa.ArrowException:
+        texts = [name for name in names if len({str(batch[name].type) for batch in batches} - {"null"}) > 1]
+        as_text = [
+            pa.table(
+                [_text(batch[name]) if name in texts else batch[name] for name in names], names=list(names)
+            )
+            for batch in batches
+        ]
+        return pa.concat_tables(as_text, promote_options="permissive")
+
+
+def _text(values: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())

@@ -1,0 +1,18 @@
+"""How rows are divided into training, validation and test parts. A kind is one file with its YAML fields and one verb.
+
+`assign(rows)` gives the part of every row, deterministic for one seed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tenure.stages.data.splits.datetime import Datetime
+from tenure.stages.data.splits.random import Random
+from tenure.stages.data.splits.stratified import Stratified
+
+__all__ = ["Datetime", "Random", "Split", "Stratified"]
+
+Split = Annotated[Random | Stratified | Datetime, Field(discriminator="type")]
