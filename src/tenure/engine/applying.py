@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tenure.core.errors import Interrupted, StageBlocked, StageError, StalePlan, TenureError
-from tenure.core.events import EventSink, Note, StepBlocked, StepFailed, StepFinished, StepSkipped, StepStarted
+from tenure.core.events import (
+    EventSink,
+    Note,
+    StepBlocked,
+    StepFailed,
+    StepFinished,
+    StepSkipped,
+    StepStarted,
+)
 from tenure.engine.result import ModelResult, StepResult
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
@@ -56,7 +64,12 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
         state = run.store.read(plan.model)
         check_fresh(plan, state, desired, inputs)
         for entry in run.store.close_interrupted(lease, run.now):
-            run.emit(Note(entry.address, f"An earlier apply was interrupted here; its {entry.action} is taken up again."))
+            run.emit(
+                Note(
+                    entry.address,
+                    f"An earlier apply was interrupted here; its {entry.action} is taken up again.",
+                )
+            )
         walk = _Walk(run, plan, desired, inputs, lease)
         for item in desired.resources:
             walk.step(item)
@@ -136,7 +149,9 @@ class _Walk:
                 return
             if item.sort is Sort.ARTIFACT:
                 return
-        raise TenureError("A stage does not settle.", f"{item.address} wants another step after {MAX_ROUNDS}.")
+        raise TenureError(
+            "A stage does not settle.", f"{item.address} wants another step after {MAX_ROUNDS}."
+        )
 
     def _perform(self, item: Resource, change: Change, view: View, state: ModelState | None) -> bool:
         run = self.run
@@ -168,7 +183,9 @@ class _Walk:
         )  # fmt: skip
         if change.reason is Reason.METADATA_CHANGED and item.sort is Sort.ARTIFACT:
             previous = view.records[item.local]
-            record = msgspec.structs.replace(record, at=previous.at, seconds=previous.seconds, causes=previous.causes)
+            record = msgspec.structs.replace(
+                record, at=previous.at, seconds=previous.seconds, causes=previous.causes
+            )
         lineage = state.lineage if state else ""
         run.store.finish(
             self.lease, entry, outcome="done", at=run.now, record=record, serial=state.serial if state else 0,
@@ -180,7 +197,12 @@ class _Walk:
 
     def _output(self, item: Resource, change: Change, view: View, context: StageContext) -> Output:
         previous = view.records.get(item.local)
-        if change.reason is Reason.METADATA_CHANGED and previous and item.sort is Sort.ARTIFACT and not item.identity:
+        if (
+            change.reason is Reason.METADATA_CHANGED
+            and previous
+            and item.sort is Sort.ARTIFACT
+            and not item.identity
+        ):
             # Only words about the artifact changed; the artifact itself stays as it is.
             return Output(previous.digest, previous.value, previous.artifacts, previous.ordinal)
         stage = self.run.stage_of(item)
@@ -192,7 +214,9 @@ class _Walk:
         except KeyboardInterrupt as stop:
             raise Interrupted("Interrupted.") from stop
         except OSError as error:
-            raise StageError("The file system refused.", f"{type(error).__name__}: {error}", _way_out(error)) from error
+            raise StageError(
+                "The file system refused.", f"{type(error).__name__}: {error}", _way_out(error)
+            ) from error
         except Exception as error:
             # One boundary around a stage verb: a defect in a stage or library must not take the other models down.
             raise StageError(
@@ -201,7 +225,9 @@ class _Walk:
                 "Run again with -v for the traceback, and report it as a defect.",
             ) from error
 
-    def _verify(self, item: Resource, change: Change, record: Record, context: StageContext, seconds: float) -> bool:
+    def _verify(
+        self, item: Resource, change: Change, record: Record, context: StageContext, seconds: float
+    ) -> bool:
         try:
             seen = self.run.stage_of(item).verify(record, context) if item.sort is Sort.BINDING else ""
         except TenureError as error:
@@ -216,7 +242,11 @@ class _Walk:
         blocked = isinstance(error, StageBlocked)
         try:
             self.run.store.finish(
-                self.lease, entry, outcome="blocked" if blocked else "failed", at=self.run.now, detail=str(error)
+                self.lease,
+                entry,
+                outcome="blocked" if blocked else "failed",
+                at=self.run.now,
+                detail=str(error),
             )
         finally:
             self._report_failure(item, error, seconds)
@@ -229,8 +259,13 @@ class _Walk:
         blocked = isinstance(error, StageBlocked)
         self.steps.append(
             StepResult(
-                item.address, Action.BLOCKED.value if blocked else "fail", "blocked" if blocked else "failed",
-                error.summary, seconds, detail, error.hint,
+                item.address,
+                Action.BLOCKED.value if blocked else "fail",
+                "blocked" if blocked else "failed",
+                error.summary,
+                seconds,
+                detail,
+                error.hint,
             )  # fmt: skip
         )
         self.run.emit(StepFailed(item.address, error.summary, detail, error.hint))
@@ -242,7 +277,9 @@ class _Walk:
         hint = next((blocker.hint for blocker in change.blockers if blocker.hint), "")
         sentence = "; ".join(blocker.text for blocker in change.blockers)
         self.steps.append(
-            StepResult(item.address, Action.BLOCKED.value, "blocked", sentence, hint=hint, blockers=change.blockers)
+            StepResult(
+                item.address, Action.BLOCKED.value, "blocked", sentence, hint=hint, blockers=change.blockers
+            )
         )
         self.run.emit(StepBlocked(item.address, sentence, hint))
         if change.reason is not Reason.NEED_BLOCKED or self.exit_code == 0:

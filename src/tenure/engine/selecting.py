@@ -38,7 +38,9 @@ def chosen(items: Sequence[Item], select: Sequence[str], exclude: Sequence[str] 
             raise TenureError(
                 "No model matches the selector.",
                 f"{selector!r} matches none of the {len(items)} specs.",
-                f"Did you mean {near!r}?" if near else "Write a name, a pattern, a path, owner:NAME or tag:KEY.",
+                f"Did you mean {near!r}?"
+                if near
+                else "Write a name, a pattern, a path, owner:NAME or tag:KEY.",
             )
     return tuple(
         item

@@ -45,7 +45,11 @@ class Workspace:
                 "Start one with: tenure init\nOr name the project's folder: tenure -C DIR ...",
             )
         return tuple(
-            sorted(path for path in folder.rglob("*") if path.suffix in SPEC_SUFFIXES and not path.name.startswith("."))
+            sorted(
+                path
+                for path in folder.rglob("*")
+                if path.suffix in SPEC_SUFFIXES and not path.name.startswith(".")
+            )
         )
 
     def shown(self, path: Path) -> str:

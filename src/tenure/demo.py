@@ -1,0 +1,438 @@
+"""`tenure demo`: the whole life of a model on real data, told step by step.
+
+Everything is done through the command line and over HTTP, as a user would do it; every number printed is computed in
+this run. The data are four years of daily weather in Seattle. From 2013 on the source classified days in another way
+(hardly a day was "fog" before), while the measurements themselves did not change: a monitor that looks at inputs
+alone has nothing to see, one that compares predictions with the truth has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tenure.core.errors import TenureError
+
+MODEL = "weather"
+SUCCESSOR = "weather-next"
+SOURCE = ("vega_datasets", "_data/seattle-weather.csv")
+
+
+def source_file() -> Path:
+    """The weather data inside the package that ships them, found without running any of its code."""
+    package, inside = SOURCE
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise TenureError(
+            "The demo's data are not installed.",
+            f"The weather data come with the package {package.replace('_', '-')}, which is not here.",
+            'Install it with: pip install "tenure[demo]"',
+        )
+    return Path(found.submodule_search_locations[0]) / inside
+
+
+def read_days() -> list[dict[str, str]]:
+    """Every day of the data, oldest first, with an ISO date."""
+    with source_file().open(newline="", encoding="utf-8") as stream:
+        days = list(csv.DictReader(stream))
+    for day in days:
+        day["date"] = day["date"].replace("/", "-")
+    return sorted(days, key=lambda day: day["date"])
+
+
+@dataclass
+class Load:
+    """Requests sent in the background while versions change hands: every answer is counted."""
+
+    client: Client
+    rows: Sequence[dict[str, Any]]
+    statuses: Counter[int] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Load]:
+        """Send one request after the other until the block ends."""
+        thread = threading.Thread(target=self._send, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.stop.set()
+            thread.join(timeout=10)
+
+    def _send(self) -> None:
+        client = Client(self.client.port)
+        for position in range(1_000_000):
+            if self.stop.is_set():
+                return
+            status, headers, _ = client.predict([self.rows[position % len(self.rows)]], key=f"load-{position}")
+            self.statuses[status] += 1
+            self.versions[headers.get("x-model-version", "?")] += 1
+
+    @property
+    def failed(self) -> int:
+        return sum(count for status, count in self.statuses.items() if status != 200)
+
+
+@dataclass
+class Client:
+    """A consumer of the model: plain HTTP, one kept-alive connection."""
+
+    port: int
+    connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], Any]:
+        """Status, headers in lower case, decoded body. A broken connection counts as status 0."""
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            self.connection.request(method, path, data, {"content-type": "application/json", **(headers or {})})
+            answer = self.connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection = None
+            return 0, {}, None
+        kind = answer.headers.get("content-type", "")
+        return answer.status, {k.lower(): v for k, v in answer.headers.items()}, json.loads(content) if "json" in kind else content
+
+    def predict(self, rows: Sequence[dict[str, Any]], key: str | None = None) -> tuple[int, dict[str, str], Any]:
+        """Ask for predictions of some rows."""
+        headers = {"x-tenure-key": key} if key else None
+        return self.request("POST", f"/models/{MODEL}/predict", {"rows": list(rows)}, headers)
+
+
+def inputs_of(day: dict[str, str]) -> dict[str, Any]:
+    """A day as a consumer sends it: the date and the measurements, not the answer."""
+    return {"date": day["date"], **{name: float(day[name]) for name in ("precipitation", "temp_max", "temp_min", "wind")}}
+
+
+class Demo:
+    """One telling of the story, in one folder."""
+
+    def __init__(self, folder: Path, command: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.command = command
+        self.say = say
+        self.days = read_days()
+        self.port = _free_port()
+        self.client = Client(self.port)
+        self.started = time.monotonic()
+
+    # ---- telling -------------------------------------------------------------------------------------------------
+
+    def chapter(self, title: str) -> None:
+        """A heading with the seconds that have passed."""
+        self.say("")
+        self.say(f"── {title} " + "─" * max(3, 88 - len(title)) + f" {time.monotonic() - self.started:5.1f} s")
+
+    def tenure(self, *arguments: str, expect: Sequence[int] = (0,)) -> int:
+        """Run a command of Tenure in the project and show what it prints. Any other exit code ends the demo."""
+        shown = " ".join(f'"{part}"' if " " in part else part for part in arguments)
+        self.say(f"\n$ tenure {shown}")
+        code = self.command(["-C", str(self.folder), *arguments])
+        if code not in expect:
+            raise TenureError(
+                "The demo did not go as told.",
+                f"`tenure {shown}` ended with exit code {code}; {' or '.join(map(str, expect))} was expected.",
+                f"Look around in {self.folder}, and please report it.",
+            )
+        if code:
+            self.say(f"(exit code {code})")
+        return code
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "specs" / f"{MODEL}.yaml"
+
+    def edit(self, pattern: str, replacement: str, path: Path | None = None) -> None:
+        """Edit the spec as a person would, and show the lines."""
+        path = path or self.spec
+        text = path.read_text(encoding="utf-8")
+        edited, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+        if not count:
+            raise TenureError("The demo did not go as told.", f"{path} has no line like {pattern!r}.")
+        path.write_text(edited, encoding="utf-8")
+        old, new = set(text.splitlines()), set(edited.splitlines())
+        for line in text.splitlines():
+            if line not in new:
+                self.say(f"   - {line}")
+        for line in edited.splitlines():
+            if line not in old:
+                self.say(f"   + {line}")
+
+    # ---- the story -----------------------------------------------------------------------------------------------
+
+    def tell(self) -> None:
+        """From the first row to the tombstone."""
+        self.begin()
+        self.first_release()
+        with self.server():
+            self.first_requests()
+            breach = self.months_go_by()
+            self.retraining(breach)
+            self.back_and_forth(breach)
+            self.cheap_edits(breach)
+            self.farewell(breach)
+        self.evidence()
+
+    def begin(self) -> None:
+        self.chapter("1. A project: one file is one model's whole life")
+        self.tenure("init", "--template", "demo")
+        self.say("")
+        self.say(self.spec.read_text(encoding="utf-8").rstrip())
+        self.tenure("validate")
+
+    def first_release(self) -> None:
+        self.chapter("2. Plan, approve, apply: trained on 2012, judged, released")
+        self.tenure("--now", "2013-01-01", "plan", "--out", "plan.json")
+        self.tenure(
+            "--now", "2013-01-01", "approve", str(self.folder / "plan.json"), "--role", "model_owner",
+            "--reason", "first release, gates agreed with the forecasters",
+        )  # fmt: skip
+        self.tenure("--now", "2013-01-01", "apply", str(self.folder / "plan.json"))
+        self.say("\nNothing is left to do, so a plan made now is empty:")
+        self.tenure("--now", "2013-01-01", "plan")
+
+    @contextlib.contextmanager
+    def server(self) -> Iterator[None]:
+        """`tenure serve` as a process of its own, stopped at the end."""
+        self.chapter("3. Serve: a process that follows the recorded state")
+        self.say(f"\n$ tenure serve --port {self.port} &")
+        log = (self.folder / "server.log").open("w", encoding="utf-8")
+        command = [sys.executable, "-m", "tenure", "-C", str(self.folder), "serve", "--port", str(self.port)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self._wait_until(lambda: self.client.request("GET", f"/v2/models/{MODEL}/ready")[0] == 200, process)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            log.close()
+
+    def _wait_until(self, condition: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            if time.monotonic() > deadline or (process is not None and process.poll() is not None):
+                raise TenureError(
+                    "The server does not answer.", f"See {self.folder / 'server.log'} for what it said.", ""
+                )
+            time.sleep(0.05)
+
+    def first_requests(self) -> None:
+        day = next(day for day in self.days if day["date"].startswith("2013-01"))
+        row = inputs_of(day)
+        self.say(f"\n$ curl -d '{json.dumps({'rows': [row]})}' http://127.0.0.1:{self.port}/models/{MODEL}/predict")
+        _, _, answer = self.client.predict([row])
+        self.say(json.dumps(answer, indent=2))
+        broken = {**row, "wind": "strong", "snow_depth": 3}
+        del broken["temp_min"]
+        self.say("\nA request that does not fit the model's signature says what is wrong with each field:")
+        status, _, answer = self.client.predict([broken])
+        self.say(f"HTTP {status}  {answer.get('title', '')}")
+        for error in answer.get("errors", []):
+            self.say(f"   row {error.get('row')}, {error.get('field')}: {error.get('message')}")
+
+    def months_go_by(self) -> date:
+        """2013 arrives month by month until a breach is confirmed; returns the day after that month."""
+        self.chapter("4. 2013 arrives, a month at a time, with its labels")
+        for month in range(1, 13):
+            start = date(2013, month, 1)
+            after = (start + timedelta(days=32)).replace(day=1)
+            days = [day for day in self.days if start.isoformat() <= day["date"] < after.isoformat()]
+            status, _, _ = self.client.predict([inputs_of(day) for day in days])
+            if status != 200:
+                raise TenureError("The demo did not go as told.", f"The server answered {status}.")
+            self._append(days)
+            self._settle(days)
+            self._quietly("--now", after.isoformat(), "labels", MODEL, "--input", str(self._labels(days)))
+            observed = self._json("--now", after.isoformat(), "observe", MODEL)
+            self._month(start, observed)
+            if self._breach(after):
+                return after
+        raise TenureError("The demo did not go as told.", "No breach was confirmed in 2013.")
+
+    def _append(self, days: Sequence[dict[str, str]]) -> None:
+        with (self.folder / "data" / "observations.csv").open("a", newline="", encoding="utf-8") as stream:
+            csv.DictWriter(stream, fieldnames=list(days[0])).writerows(days)
+
+    def _labels(self, days: Sequence[dict[str, str]]) -> Path:
+        path = self.folder / "labels.csv"
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["date", "weather"])
+            writer.writerows((day["date"], day["weather"]) for day in days)
+        return path
+
+    def _settle(self, days: Sequence[dict[str, str]]) -> None:
+        """Wait until the server's background writer has put the month on disk."""
+        folder = self.folder / ".tenure" / "dev" / "predictions" / MODEL
+        started = time.time()
+        before = getattr(self, "_segments", 0)
+
+        def written() -> bool:
+            self._segments = sum(1 for _ in folder.glob("**/*.parquet"))
+            return self._segments > before
+
+        self._wait_until(lambda: written() or time.time() - started > 20)
+
+    def _month(self, start: date, observed: Any) -> None:
+        seen = {item["signal"]: item for item in observed["observations"] if item["window_start"].startswith(start.isoformat())}
+        parts = []
+        for name, item in seen.items():
+            value = item.get("value")
+            shown = "" if value is None else f" {value:.2f}"
+            parts.append(f"{name} {item['verdict']}{shown}")
+        self.say(f"   {start:%b %Y}   " + "   ".join(f"{part:<26}" for part in parts).rstrip())
+
+    def _breach(self, now: date) -> bool:
+        plan = self._json("--now", now.isoformat(), "plan", MODEL)
+        return any(change["causes"] for model in plan["models"] for change in model["changes"])
+
+    def retraining(self, now: date) -> None:
+        self.chapter("5. A confirmed breach is a change like any other: plan, approve, apply")
+        moment = f"{now}T09:00"
+        plan = str(self.folder / "retrain.json")
+        self.tenure("--now", moment, "plan", "--out", plan)
+        self.tenure(
+            "--now", moment, "approve", plan, "--role", "model_owner", "--reason", "labels changed; challenger must beat it"
+        )
+        rows = [inputs_of(day) for day in self.days if day["date"].startswith("2013-0")]
+        load = Load(self.client, rows)
+        with load.running():
+            self.tenure("--now", moment, "apply", plan, f"server.url=http://127.0.0.1:{self.port}", expect=(3,))
+            self.say("\nThe challenger beat the champion and now gets a tenth of the traffic. Counting 2,000 answers:")
+            self._count_shares()
+            self.say("\nAn hour later the canary has baked. The next applies take it to half, then to all of the traffic:")
+            for later in ("10:30", "12:00"):
+                self.tenure(
+                    "--now", f"{now}T{later}", "apply", "--auto-approve", MODEL, f"server.url=http://127.0.0.1:{self.port}",
+                    expect=(0, 3),
+                )  # fmt: skip
+        total = sum(load.statuses.values())
+        self.say(f"\nWhile the versions changed hands {total:,} requests were answered, {load.failed} failed;")
+        self.say("by version: " + ", ".join(f"{name}: {count:,}" for name, count in sorted(load.versions.items())))
+        if load.failed:
+            raise TenureError("The demo did not go as told.", f"{load.failed} requests failed during the swap.")
+
+    def _count_shares(self) -> None:
+        row = inputs_of(self.days[400])
+        counts: Counter[str] = Counter()
+        for position in range(2000):
+            _, headers, _ = self.client.predict([row], key=f"consumer-{position}")
+            counts[headers.get("x-model-version", "?")] += 1
+        total = sum(counts.values())
+        for version, count in sorted(counts.items()):
+            self.say(f"   version {version}: {count:5d} of {total} ({count / total:.1%})")
+
+    def back_and_forth(self, now: date) -> None:
+        self.chapter("6. Back to version 1, and forward again: pointers, not trainings")
+        url = f"server.url=http://127.0.0.1:{self.port}"
+        for minute, to, reason in (("00", "1", "practising"), ("30", "2", "practised")):
+            self.tenure(
+                "--now", f"{now}T13:{minute}", "rollback", MODEL, "--to", to, "--reason", reason, "--auto-approve", url
+            )
+            self._wait_until(lambda to=to: self._served() == to)  # type: ignore[misc]
+            self.say(f"   the server answers with version {self._served()}")
+
+    def _served(self) -> str:
+        return self.client.predict([inputs_of(self.days[400])])[1].get("x-model-version", "?")
+
+    def cheap_edits(self, now: date) -> None:
+        self.chapter("7. Cheap edits stay cheap: a threshold and a description retrain nothing")
+        self.edit(r"min: 0\.6\b.*$", "min: 0.55")
+        self.edit(r"^(\s*description:).*$", r"\1 Tells sun from rain, fog, drizzle and snow, by the day's measurements.")
+        moment = f"{now}T15:00"
+        self.tenure("--now", moment, "plan")
+        self.tenure("--now", moment, "apply", "--auto-approve")
+
+    def farewell(self, now: date) -> None:
+        self.chapter("8. A successor, deprecation, retirement: the end of a life is a diff too")
+        self._successor()
+        first, second = f"{now}T16:00", f"{now + timedelta(days=31)}T09:00"
+        self.tenure("--now", first, "apply", "--auto-approve", SUCCESSOR)
+        self.say("\nThe spec of the old model now says:")
+        self.edit(r"^state: active.*$", "state: deprecated")
+        self.tenure("--now", first, "apply", "--auto-approve", MODEL)
+        self._wait_until(lambda: "deprecation" in self.client.predict([inputs_of(self.days[400])])[1])
+        status, headers, _ = self.client.predict([inputs_of(self.days[400])])
+        self.say(f"\nHTTP {status}")
+        for name in ("deprecation", "sunset", "link"):
+            self.say(f"   {name}: {headers.get(name)}")
+        self.say("\nA month later the spec asks for the end, but a consumer has not said that it knows:")
+        self.edit(r"^state: deprecated.*$", "state: retired")
+        self.tenure("--now", second, "plan", MODEL)
+        self.tenure(
+            "--now", second, "acknowledge", MODEL, "--consumer", "dashboard", "--reason", f"moved to {SUCCESSOR}"
+        )
+        self.tenure("--now", second, "apply", "--auto-approve", MODEL)
+        self._wait_until(lambda: self.client.predict([inputs_of(self.days[400])])[0] == 410)
+        status, _, answer = self.client.predict([inputs_of(self.days[400])])
+        self.say(f"\nHTTP {status}")
+        self.say(json.dumps(answer, indent=2))
+
+    def _successor(self) -> None:
+        text = self.spec.read_text(encoding="utf-8")
+        text = text.replace(f"name: {MODEL}", f"name: {SUCCESSOR}", 1)
+        text = re.sub(r"\n(governance|retirement|monitoring):(\n[ #].*|\n(?=\s))*", "", text)
+        (self.folder / "specs" / f"{SUCCESSOR}.yaml").write_text(text.rstrip() + "\n", encoding="utf-8")
+        self.say(f"\n   + specs/{SUCCESSOR}.yaml: the same data and search, so it takes the old one's place")
+
+    def evidence(self) -> None:
+        self.chapter("9. What remains: history, card, report, and an audit log that verifies")
+        self.tenure("history", MODEL)
+        self.tenure("audit", "verify")
+        self.tenure("report", MODEL)
+        card = self.folder / "MODEL_CARD.md"
+        with card.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+            self.command(["-C", str(self.folder), "card", MODEL])
+        seconds = time.monotonic() - self.started
+        self.chapter("The end")
+        self.say(f"\nTold in {seconds:.0f} seconds. Everything is still there to look around in:")
+        self.say(f"   cd {os.path.relpath(self.folder)}")
+        self.say(f"   tenure show {MODEL}            what is recorded")
+        self.say(f"   {card.name}               the card of the last version, written from facts")
+        self.say("   .tenure/dev/reports/        the monitoring report, one HTML file")
+
+    # ---- commands whose output is not shown ----------------------------------------------------------------------
+
+    def _quietly(self, *arguments: str) -> str:
+        buffer = io.StringIO()
+        with contextlib.redirect_stdout(buffer):
+            code = self.command(["-C", str(self.folder), *arguments])
+        if code not in (0, 2, 3):
+            raise TenureError("The demo did not go as told.", f"`tenure {' '.join(arguments)}` ended with {code}.", buffer.getvalue())
+        return buffer.getvalue()
+
+    def _json(self, *arguments: str) -> Any:
+        return json.loads(self._quietly("--json", *arguments))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

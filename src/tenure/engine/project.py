@@ -1,0 +1,435 @@
+"""A project in one environment: the engine's verbs for the command line, for notebooks and for programs.
+
+    project = tenure.Project(".")
+    plan = project.plan(["churn"])
+    project.apply(plan)
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tenure.core.diagnostics import Diagnostic
+from tenure.core.errors import StalePlan, TenureError
+from tenure.core.events import EventSink, Note, ignore
+from tenure.core.units import format_instant
+from tenure.core.version import VERSION
+from tenure.engine import requests
+from tenure.engine.applying import Run, apply_model
+from tenure.engine.compiling import Compiled, desired_of, stage_of
+from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
+from tenure.engine.running import proposals, unattended
+from tenure.engine.selecting import chosen
+from tenure.engine.specs import Specs
+from tenure.engine.workspace import Workspace
+from tenure.graph.resource import Resource
+from tenure.plan.change import ModelPlan, Plan
+from tenure.plan.diff import diff, view_of
+from tenure.plan.view import Inputs, View
+from tenure.stages.base import StageContext
+
+if TYPE_CHECKING:
+    from tenure.artifacts.store import ArtifactStore
+    from tenure.spec.project import ProjectConfig
+    from tenure.state.record import Acknowledgement, Approval, Fact, ModelState
+    from tenure.state.store import StateReader, StateStore
+
+
+class Project:
+    """A folder of specs with its recorded state in one environment.
+
+    `root` is the folder that holds `specs/`. `overrides` are in Hydra's grammar (`env=prod`,
+    `training.limits.max_trials=10`). `now` fixes the time every decision is taken at; by default it is read from the
+    clock once per verb. `emit` receives progress events.
+    """
+
+    def __init__(
+        self,
+        root: Path | str = ".",
+        *,
+        overrides: Sequence[str] = (),
+        now: datetime | None = None,
+        emit: EventSink = ignore,
+        actor: str | None = None,
+    ) -> None:
+        self.root = Path(root).resolve()
+        self.emit = emit
+        self._now = now
+        self._actor = actor
+        self._overrides = tuple(overrides)
+
+    @property
+    def now(self) -> datetime:
+        """The time of decisions: the given one, else the clock's, in UTC."""
+        return (self._now or datetime.now(UTC)).astimezone(UTC)
+
+    @cached_property
+    def specs(self) -> Specs:
+        """The specs of the project, validated and compiled on demand."""
+        return Specs(self.root, self._overrides)
+
+    @property
+    def config(self) -> ProjectConfig:
+        """The project's configuration in this environment."""
+        return self.specs.config
+
+    @property
+    def environment(self) -> str:
+        return self.config.env.name
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root, self.environment)
+
+    @property
+    def actor(self) -> str:
+        """Who acts: as configured, else the user of this process."""
+        return self._actor or self.config.actor or os.environ.get("TENURE_ACTOR") or getpass.getuser()
+
+    @property
+    def reader(self) -> StateReader:
+        """The recorded state, for reading. Opening it creates nothing."""
+        return self.store
+
+    @cached_property
+    def store(self) -> StateStore:
+        """The recorded state."""
+        from tenure.state.sqlite import SqliteStore
+
+        return SqliteStore(self.root / self.config.state.path)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """The content-addressed blobs of this environment."""
+        from tenure.artifacts.folder import FolderStore
+
+        return FolderStore(self.root / self.config.artifacts.path)
+
+    # ---- looking -------------------------------------------------------------------------------------------------
+
+    def validate(self, select: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
+        """Every error and warning of the selected specs (all by default)."""
+        return self.specs.diagnostics(select, exclude)
+
+    def plan(self, select: Sequence[str] = (), *, exclude: Sequence[str] = (), refresh: bool = True) -> Plan:
+        """What an apply would do and why. Has no side effect. Raises SpecError when a selected spec is invalid.
+
+        With `refresh=False` the data sources are not looked at.
+        """
+        compiled = self.specs.compiled(select, exclude)
+        everything = not select and not exclude
+        states = self.reader.read_many(None if everything else [item.model for item in compiled])
+        now = self.now
+        plans = [
+            diff(desired_of(item), states.get(item.model), self._inputs(item, states.get(item.model), refresh), now)
+            for item in compiled
+        ]
+        named = {item.model for item in compiled}
+        unmanaged = tuple(
+            sorted(
+                model for model, state in states.items() if everything and model not in named and not state.tombstone
+            )
+        )
+        return Plan(
+            tool_version=VERSION, environment=self.environment, at=now, models=tuple(plans), unmanaged=unmanaged
+        )
+
+    def state(self, model: str) -> ModelState:
+        """What is recorded about a model. Raises TenureError when nothing is."""
+        return requests.known(self.reader, model)
+
+    # ---- acting --------------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan, *, wait: bool = False) -> ApplyResult:
+        """Carry out a plan, model by model, independent models side by side.
+
+        Raises StalePlan before any effect when one of its models moved since it was made. With `wait` a rollout step
+        whose bake time has not passed is waited for.
+        """
+        if plan.environment != self.environment:
+            raise StalePlan(
+                "The plan is for another environment.",
+                f"It was made for {plan.environment!r}; this is {self.environment!r}.",
+                f"Apply it there: tenure apply --env {plan.environment} PLANFILE",
+            )
+        todo = [model for model in plan.models if model.changed]
+        compiled = {item.model: item for item in self.specs.compiled([model.model for model in todo])} if todo else {}
+        self._check_clock([model.model for model in todo])
+        started = time.monotonic()
+        apply_id = f"{format_instant(self.now)}-{uuid.uuid4().hex[:6]}"
+        with _stoppable() as stopping:
+            run = self._run(apply_id, compiled, stopping)
+            workers = max(1, min(len(todo), os.cpu_count() or 1))
+            if workers == 1:
+                results = [self._apply_one(run, model, compiled[model.model]) for model in todo]
+            else:
+                with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
+                    results = list(pool.map(lambda model: self._apply_one(run, model, compiled[model.model]), todo))
+            if wait and not stopping():
+                results = [self._finish_rollout(run, compiled[result.model], result, stopping) for result in results]
+        return ApplyResult(
+            apply_id=apply_id,
+            plan_digest=plan.digest,
+            at=self.now,
+            models=tuple(results),
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def observe(self, select: Sequence[str] = ()) -> ObserveResult:
+        """Look at the running models: record verdicts, and the causes that follow from them. Changes nothing else."""
+        now = self.now
+        compiled = self.specs.compiled(select)
+        states = self.reader.read_many([item.model for item in compiled])
+        observations, facts, notes = [], [], []
+        for item in compiled:
+            state = states.get(item.model)
+            if state is None or state.tombstone:
+                continue
+            view = view_of(desired_of(item), state, now)
+            for resource in item.resources:
+                if resource.local not in state.records:
+                    continue
+                try:
+                    seen = stage_of(resource).observe(resource, self._context(resource, view, "", "", _never))
+                except TenureError as error:
+                    notes.append(f"{resource.address}: {error}")
+                    continue
+                observations += seen.observations
+                facts += seen.facts
+        if observations:
+            self.store.add_observations(observations)
+        new = tuple(fact for fact in facts if self.store.add_fact(fact))
+        return ObserveResult(at=now, observations=tuple(observations), new_facts=new, notes=tuple(notes))
+
+    def run(self, select: Sequence[str] = ()) -> RunResult:
+        """Observe, plan, apply what the specs' policies allow unattended, and name what waits for a person."""
+        observed = self.observe(select)
+        plan = self.plan(select)
+        allowed = tuple(model for model in plan.models if unattended(model))
+        applied = self.apply(msgspec.structs.replace(plan, models=allowed)) if allowed else None
+        left = self.plan(select) if applied else plan
+        return RunResult(
+            observed=observed,
+            plan=plan,
+            applied=applied,
+            proposed=tuple(sentence for model in left.models for sentence in proposals(model)),
+        )
+
+    # ---- deciding ------------------------------------------------------------------------------------------------
+
+    def approve(
+        self, subject: str, *, role: str, reason: str, decision: Literal["approve", "reject"] = "approve"
+    ) -> tuple[Approval, ...]:
+        """Record a decision about a saved plan or a version (`weather@2`), bound to its digest."""
+        found = requests.approvals(
+            self.reader, subject, role=role, reason=reason, decision=decision, by=self.actor, at=self.now
+        )
+        for approval in found:
+            self.store.add_approval(approval)
+        return found
+
+    def acknowledge(self, model: str, *, consumer: str, reason: str) -> Acknowledgement:
+        """Record that a consumer of the model knows of its retirement."""
+        found = requests.acknowledgement(
+            self.state(model), consumer=consumer, reason=reason, by=self.actor, at=self.now
+        )
+        self.store.add_acknowledgement(found)
+        return found
+
+    def retrain(self, model: str, *, reason: str) -> Fact:
+        """Record a person's request for a retraining; the next plan shows it."""
+        fact = requests.retraining(self.state(model), reason=reason, by=self.actor, at=self.now)
+        self.store.add_fact(fact)
+        return fact
+
+    def rollback(self, model: str, *, to: int | None = None, reason: str) -> Plan:
+        """Record the request to serve another version, and return the plan that carries it out."""
+        state = self.state(model)
+        fact = requests.serving(state, to=to, reason=reason, by=self.actor, at=self.now)
+        earlier = [item.id for item in state.facts if item.settled_at is None and item.do == "serve"]
+        if earlier:
+            self.store.settle_facts(model, earlier, at=self.now, by=self.actor)
+        self.store.add_fact(fact)
+        return self.plan([model])
+
+    # ---- using ---------------------------------------------------------------------------------------------------
+
+    def predict(self, model: str, source: Path, output: Path, *, version: int | None = None) -> Any:
+        """Score a CSV or Parquet file with the live (or the given) version; predictions are logged like served ones."""
+        from tenure.stages.deployment.batch import predict_file
+
+        return predict_file(
+            self.state(model),
+            self.artifacts,
+            source,
+            output,
+            log_folder=self.workspace.folders(model).predictions,
+            now=self.now,
+            version=version,
+        )
+
+    def labels(self, model: str, source: Path) -> Any:
+        """Take in the truth for logged predictions from a CSV or Parquet file."""
+        from tenure.stages.monitoring.labels import ingest
+
+        return ingest(self.state(model), source, self.workspace.folders(model).labels)
+
+    def report(self, model: str) -> Path:
+        """Write the monitoring report of a model as one HTML file and return its path."""
+        from tenure.stages.monitoring.report import write_report
+
+        return write_report(self.state(model), self.artifacts, self.workspace.folders(model).reports, self.now)
+
+    def card(self, model: str, version: int | None = None) -> str:
+        """The model card of a version (the latest by default) in Markdown."""
+        state = self.state(model)
+        number = version if version is not None else max(state.versions, default=0)
+        if number not in state.versions:
+            have = ", ".join(map(str, sorted(state.versions))) or "none"
+            raise TenureError("Unknown version.", f"{model} has no version {number}; it has: {have}.")
+        return self.artifacts.get(state.versions[number].artifacts["card"]).decode()
+
+    def serve(self, host: str = "127.0.0.1", port: int = 8000) -> None:
+        """Serve the released models of this environment until stopped."""
+        from tenure.server.main import serve
+
+        serve(
+            reader=self.reader,
+            artifacts=self.artifacts,
+            predictions=self.workspace.home / "predictions",
+            host=host,
+            port=port,
+        )
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _inputs(self, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
+        if not refresh or (state and state.tombstone):
+            return {}
+        records: Mapping[str, Any] = state.records if state else {}
+        return {
+            item.local: stage_of(item).observe_inputs(item, self.root, records.get(item.local))
+            for item in compiled.resources
+            if not item.needs
+        }
+
+    def _check_clock(self, models: Sequence[str]) -> None:
+        """Refuse to act at a time before the newest record: a clock that went back must not be obeyed silently."""
+        now = self.now
+        for model, state in self.reader.read_many(models).items():
+            latest = max((record.at for record in state.records.values()), default=None)
+            if latest and latest > now:
+                raise TenureError(
+                    "The clock went back.",
+                    f"It is {format_instant(now)}, but {model} was last changed at {format_instant(latest)}.",
+                    "Correct the clock; with --now, give a later time.",
+                )
+
+    def _apply_one(self, run: Run, plan: ModelPlan, compiled: Compiled) -> ModelResult:
+        state = run.store.read(plan.model)
+        inputs = self._inputs(compiled, state, refresh=True)
+        try:
+            return apply_model(run, plan, desired_of(compiled), inputs)
+        except TenureError as error:
+            run.emit(Note(plan.model, str(error)))
+            return ModelResult(
+                model=plan.model, serial=plan.serial, steps=(), error=str(error), exit_code=error.exit_code
+            )
+
+    def _finish_rollout(
+        self, run: Run, compiled: Compiled, result: ModelResult, stopping: Callable[[], bool]
+    ) -> ModelResult:
+        """Wait for bake times and take the rollout steps they hold back, until nothing or something else is left."""
+        while result.exit_code == 3 and result.remaining and not stopping():
+            kinds = {blocker.kind for change in result.remaining for blocker in change.blockers}
+            if kinds != {"bake"}:
+                return result
+            time.sleep(0.2)
+            run = replace(run, now=self.now)
+            state = run.store.read(compiled.model)
+            plan = diff(desired_of(compiled), state, {}, run.now)
+            if plan.acting:
+                again = apply_model(run, plan, desired_of(compiled), {})
+                result = msgspec.structs.replace(again, steps=(*result.steps, *again.steps))
+        return result
+
+    def _run(self, apply_id: str, compiled: Mapping[str, Compiled], stopping: Callable[[], bool]) -> Run:
+        def context_for(item: Resource, view: View, fingerprint: str) -> StageContext:
+            return self._context(item, view, fingerprint, apply_id, stopping)
+
+        return Run(
+            apply_id=apply_id,
+            holder=f"{self.actor}@{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            actor=self.actor,
+            now=self.now,
+            store=self.store,
+            stage_of=stage_of,
+            context_for=context_for,
+            locate=self.specs.locate,
+            emit=self.emit,
+            stopping=stopping,
+        )
+
+    def _context(
+        self, item: Resource, view: View, fingerprint: str, apply_id: str, stopping: Callable[[], bool]
+    ) -> StageContext:
+        return StageContext(
+            model=view.model,
+            now=view.now,
+            project=self.root,
+            folders=self.workspace.folders(view.model),
+            artifacts=self.artifacts,
+            trials=self.store,
+            view=view,
+            previous=view.records.get(item.local),
+            fingerprint=fingerprint,
+            emit=self.emit,
+            stopping=stopping,
+            apply_id=apply_id,
+            actor=self.actor,
+            server_url=self.config.server.url,
+        )
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r})"
+
+
+def _never() -> bool:
+    return False
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM ask the running step to stop safely; a second one stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

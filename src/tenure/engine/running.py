@@ -1,0 +1,30 @@
+"""Which parts of a plan may be applied without a person: those that the spec's own policies allow."""
+
+from __future__ import annotations
+
+from tenure.plan.action import Action, Reason
+from tenure.plan.change import Change, ModelPlan
+
+FOLLOWS = (Reason.INPUT_RENEWED, Reason.INPUT_CHANGED, Reason.NEW_VERSION, Reason.UNCHANGED, Reason.NEED_BLOCKED)
+"""Reasons that follow from another change or continue an apply; they need no permission of their own."""
+
+ALLOWED = (Reason.ROLLOUT, Reason.DATE_PASSED, Reason.DATA_CHANGED, Reason.RULE)
+"""Reasons that a spec allows by what it says: rollout steps, dates, `refresh: on_change`, `on_match: deprecate`."""
+
+
+def unattended(plan: ModelPlan) -> bool:
+    """Whether everything the plan of a model would do may be done without a person."""
+    return bool(plan.acting) and all(_allowed(change) for change in plan.acting)
+
+
+def proposals(plan: ModelPlan) -> tuple[str, ...]:
+    """A sentence for each change that waits for a person."""
+    waiting = [change for change in plan.acting if not _allowed(change)]
+    waiting += [change for change in plan.changes if change.action is Action.BLOCKED and change.reason not in FOLLOWS]
+    return tuple(f"{change.address}: {change.sentence}" for change in waiting)
+
+
+def _allowed(change: Change) -> bool:
+    if change.reason in FOLLOWS or change.reason in ALLOWED:
+        return True
+    return change.reason is Reason.CAUSE and all(cause.mode == "auto" for cause in change.causes)
