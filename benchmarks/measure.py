@@ -53,11 +53,14 @@ def timed_process(command: Sequence[str], repeat: int, cwd: Path | None = None) 
 
 def heading(title: str) -> None:
     """Print a benchmark's title and the column names."""
-    print(f"\n{title}\n  {'':<40} {'min':>9} {'median':>9} {'p99':>9} {'max':>9}   x floor")
+    print(f"\n{title}\n  {'':<40} {'min':>9} {'median':>9} {'p99':>9} {'max':>9}   x floor", flush=True)
 
 
 def line(name: str, timing: Timing, floor: Timing | None = None) -> None:
     """Print one row in milliseconds; the ratio is between medians."""
-    columns = (min(timing.seconds), timing.median, timing.quantile(0.99), max(timing.seconds))
+    # The 99th percentile of a handful of runs is only their maximum by another name.
+    p99 = timing.quantile(0.99) if len(timing.seconds) >= 100 else None
+    columns = (min(timing.seconds), timing.median, p99, max(timing.seconds))
+    cells = " ".join(" " * 9 if value is None else f"{1000 * value:6.2f} ms" for value in columns)
     ratio = f"{timing.median / floor.median:6.2f}" if floor else " floor"
-    print(f"  {name:<40} " + " ".join(f"{1000 * value:6.2f} ms" for value in columns) + f"   {ratio}")
+    print(f"  {name:<40} {cells}   {ratio}", flush=True)
