@@ -90,7 +90,7 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     wanted = _fold(name)
     if wanted in folded:
         return folded[wanted]
-    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.68)
+    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
     if near:
         return folded[near[0]]
     # An abbreviation (`max` for `max_trials`) or a longer form is far by edit distance, but only one can be meant.

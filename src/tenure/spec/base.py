@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from tenure.core.effect import Effect
 from tenure.core.units import parse_duration, parse_size
@@ -19,7 +21,13 @@ Path = tuple[str | int, ...]
 class SpecModel(BaseModel):
     """A block of the spec. The class docstring becomes the block's description in the editor."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=False,
+        allow_inf_nan=False,
+    )
 
 
 def field(effect: Effect, description: str, default: Any = ..., **extra: Any) -> Any:
@@ -46,7 +54,9 @@ def _size(text: str) -> str:
 DurationText = Annotated[
     str,
     AfterValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+\s*(ms|s|m|h|d|w|mo|y)$", "examples": ["30m", "7d", "3mo"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\d+\s*(ms|s|m|h|d|w|mo|y)$", "examples": ["30m", "7d", "3mo"]}
+    ),
 ]
 """A duration such as `30m`, `12h`, `7d`, `3mo` or `1y`, kept as written; read it with `core.units.parse_duration`."""
 
@@ -62,6 +72,32 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 SecretRef = Annotated[str, WithJsonSchema({"type": "string", "x-secret": True})]
 """A value that may hold references such as `${env:NAME}`; they stay references until the moment of use."""
+
+
+@dataclass(frozen=True)
+class DefaultKind:
+    """The kind of a block that names none: `Annotated[A | B, Field(discriminator="type"), DefaultKind("a")]`.
+
+    The discriminator itself keeps no default, so that the JSON Schema can tell the kinds apart.
+    """
+
+    kind: str
+    key: str = "type"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def fill(data: Any) -> Any:
+            return {self.key: self.kind, **data} if isinstance(data, dict) and self.key not in data else data
+
+        return core_schema.no_info_before_validator_function(fill, handler(source))
+
+
+class FieldProblem(ValueError):
+    """Raised by a validator that knows which field of its block is wrong (`at`, from the block) or a way out."""
+
+    def __init__(self, detail: str, *, at: Path = (), hint: str = "") -> None:
+        super().__init__(detail)
+        self.at = at
+        self.hint = hint
 
 
 def effect_of(info: FieldInfo) -> Effect:

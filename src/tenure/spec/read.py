@@ -1,7 +1,8 @@
 """YAML text -> plain data, with a position for everything. The only place that knows the YAML parser.
 
-The dialect is the core schema of YAML 1.2: only `true` and `false` are booleans (`no`, `on`, `off` stay text), dates
-stay text, keys are always text. Tags, merge keys, several documents and oversized or self-expanding files are refused.
+The dialect is the core schema of YAML 1.2: only `true` and `false` are booleans (`no`, `on`, `off` stay text); dates
+and infinities stay text, keys are always text. Tags, merge keys, several documents and oversized or self-expanding
+files are refused.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_NAN = frozenset((".nan", ".NaN", ".NAN"))
 _CONFLICT = re.compile(r"^(<<<<<<<|>>>>>>>)(?= |$)", re.MULTILINE)
 _TAB = re.compile(r"^ *\t[ \t]*(?=[^\s#])", re.MULTILINE)
 # The C parser is ten times faster; the other one is there where no wheel of it exists.
@@ -265,7 +264,7 @@ class _Builder:
 
 
 def _plain(text: str) -> Any:
-    """The value of an unquoted scalar by the core schema of YAML 1.2 (section 10.3.2)."""
+    """The value of an unquoted scalar by the core schema of YAML 1.2 (section 10.3.2), without `.inf` and `.nan`."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMBER_STARTS:
@@ -277,9 +276,7 @@ def _plain(text: str) -> Any:
         return float(text)
     if _BASED.fullmatch(text):
         return int(text, 0)
-    if _INFINITY.fullmatch(text):
-        return float("-inf" if text[0] == "-" else "inf")
-    return float("nan") if text in _NAN else text
+    return text
 
 
 def _record(node: Node, path: KeyPath, file: str, spans: SpanMap, key: Node | None) -> None:
