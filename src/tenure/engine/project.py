@@ -102,24 +102,26 @@ class Project:
         """Who acts: as configured, else the user of this process."""
         return self._actor or self.config.actor or os.environ.get("TENURE_ACTOR") or getpass.getuser()
 
-    @property
+    @cached_property
     def reader(self) -> StateReader:
         """The recorded state, for reading. Opening it creates nothing."""
-        return self.store
+        from tenure.state.opening import open_reader
+
+        return open_reader(self.root / self.config.state.path)
 
     @cached_property
     def store(self) -> StateStore:
-        """The recorded state."""
-        from tenure.state.sqlite import SqliteStore
+        """The recorded state, for writing."""
+        from tenure.state.opening import open_store
 
-        return SqliteStore(self.root / self.config.state.path)
+        return open_store(self.root / self.config.state.path)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
         """The content-addressed blobs of this environment."""
-        from tenure.artifacts.folder import FolderStore
+        from tenure.artifacts.folder import FolderArtifactStore
 
-        return FolderStore(self.root / self.config.artifacts.path)
+        return FolderArtifactStore(self.root / self.config.artifacts.path)
 
     # ---- looking -------------------------------------------------------------------------------------------------
 

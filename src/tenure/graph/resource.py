@@ -87,7 +87,7 @@ def resource(
     leaves = dict(flatten(config))
     content = {leaf: value for leaf, value in leaves.items() if effects.get(leaf) is not Effect.METADATA}
     return Resource(
-        address=Address.of(model, local),
+        address=str(Address.of(model, local)),
         sort=sort,
         config=config,
         effects=effects,
