@@ -10,9 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from tenure.stages.data.splits.datetime import Datetime
+from tenure.stages.data.splits.hash import Hash
 from tenure.stages.data.splits.random import Random
 from tenure.stages.data.splits.stratified import Stratified
 
-__all__ = ["Datetime", "Random", "Split", "Stratified"]
+__all__ = ["Datetime", "Hash", "Random", "Split", "Stratified"]
 
-Split = Annotated[Random | Stratified | Datetime, Field(discriminator="type")]
+Split = Annotated[Random | Stratified | Datetime | Hash, Field(discriminator="type")]

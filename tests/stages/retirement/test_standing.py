@@ -1,0 +1,133 @@
+"""How a model ends: dates, criteria, consumers, notice; always as a pure function of what is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tenure.plan.action import Action, Reason
+from tenure.plan.view import View
+from tenure.stages.retirement import lifecycle
+from tenure.stages.retirement.section import Retirement
+from tenure.state.record import Acknowledgement, Observation, Record
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def record(local: str, value: dict[str, Any], at: datetime = START) -> Record:
+    return Record(f"m/{local}", "binding", "", "", "", {}, {}, "sha256:x", value, {}, {}, at, "ann", "a", 1)  # type: ignore[arg-type]
+
+
+def view(now: datetime = START, *, state: str = "active", value: dict[str, Any] | None = None, **more: Any) -> View:
+    records = {"training/model": record("training/model", {})}
+    if value is not None:
+        records["retirement/policy"] = record("retirement/policy", value)
+    return View("m", state, now, records, {1: records["training/model"]}, **more)
+
+
+ACTIVE: dict[str, Any] = lifecycle.standing(Retirement(), view()).value
+
+
+def test_an_active_model_stays_active() -> None:
+    target = lifecycle.standing(Retirement(), view(value=ACTIVE))
+    assert target.value == ACTIVE
+    assert not target.blockers
+
+
+@pytest.mark.parametrize(
+    ("criterion", "days", "matches"),
+    [
+        ({"type": "age", "since_last_training": "540d"}, 539, False),
+        ({"type": "age", "since_last_training": "540d"}, 540, True),
+        ({"type": "date", "on": "2026-01-11"}, 9, False),
+        ({"type": "date", "on": "2026-01-11", "why": "the licence ends"}, 10, True),
+    ],
+)
+def test_a_matched_criterion_proposes_or_deprecates(criterion: dict[str, Any], days: int, matches: bool) -> None:
+    now = START + timedelta(days=days)
+    proposed = lifecycle.standing(Retirement(criteria=[criterion]), view(now, value=ACTIVE))  # type: ignore[arg-type]
+    assert bool(proposed.notes) is matches
+    assert proposed.value["state"] == "active"
+    decided = lifecycle.standing(Retirement(criteria=[criterion], on_match="deprecate"), view(now, value=ACTIVE))  # type: ignore[arg-type]
+    assert (decided.value["state"] == "deprecated") is matches
+
+
+def test_performance_counts_only_windows_that_could_be_judged() -> None:
+    def seen(position: int, value: float | None, verdict: Any = "ok") -> Observation:
+        start = START + timedelta(days=position)
+        return Observation("m", "performance", start, start + timedelta(days=1), verdict, value, {}, "1", start)
+
+    rule = {"type": "performance", "below": 0.5, "violation_windows": 2, "evaluation_windows": 3}
+    policy = Retirement(criteria=[rule])  # type: ignore[arg-type]
+    bad = (seen(0, 0.4, "critical"), seen(1, None, "insufficient_data"), seen(2, 0.6), seen(3, 0.45, "critical"))
+    assert lifecycle.standing(policy, view(value=ACTIVE, observations=bad)).notes
+    assert not lifecycle.standing(policy, view(value=ACTIVE, observations=bad[:3])).notes
+
+
+def test_dates_deprecate_and_retire_by_themselves() -> None:
+    policy = Retirement(deprecation_date="2026-02-01", retirement_date="2026-03-01")  # type: ignore[arg-type]
+    early = lifecycle.standing(policy, view(START, value=ACTIVE))
+    assert early.value["state"] == "active"
+    middle = lifecycle.standing(policy, view(datetime(2026, 2, 1, tzinfo=UTC), value=ACTIVE))
+    assert (middle.value["state"], middle.reason) == ("deprecated", Reason.DATE_PASSED)
+    assert middle.value["sunset"] == "2026-03-01T00:00:00Z"
+    recorded = middle.value | {"deprecated_at": "2026-02-01T00:00:00Z"}
+    late = lifecycle.standing(policy, view(datetime(2026, 3, 1, tzinfo=UTC), value=recorded))
+    assert (late.value["state"], late.action) == ("retired", Action.RETIRE)
+
+
+def test_retirement_waits_for_required_consumers_and_only_for_those() -> None:
+    policy = Retirement(consumers=[{"name": "crm"}, {"name": "lab", "acknowledge": "optional"}])  # type: ignore[list-item]
+    deprecated = ACTIVE | {"state": "deprecated", "deprecated_at": "2026-01-01T00:00:00Z"}
+    waiting = lifecycle.standing(policy, view(value=deprecated, state="retired"))
+    assert [blocker.kind for blocker in waiting.blockers] == ["consumer"]
+    assert "tenure acknowledge m --consumer crm" in waiting.blockers[0].hint
+    assert waiting.value["state"] == "deprecated"
+    known = (Acknowledgement("m", "crm", "bob", "moved", START),)
+    assert lifecycle.standing(policy, view(value=deprecated, state="retired", acknowledgements=known)).value["state"] == "retired"
+
+
+def test_a_blocked_retirement_deprecates_first_so_that_consumers_hear_of_it() -> None:
+    policy = Retirement(consumers=[{"name": "crm"}])  # type: ignore[list-item]
+    target = lifecycle.standing(policy, view(value=ACTIVE, state="retired"))
+    assert target.value["state"] == "deprecated"
+    assert target.blockers
+
+
+def test_the_notice_has_to_run_out() -> None:
+    policy = Retirement(minimum_notice="30d")
+    deprecated = ACTIVE | {"state": "deprecated", "deprecated_at": "2026-01-01T00:00:00Z"}
+    early = lifecycle.standing(policy, view(START + timedelta(days=29), value=deprecated, state="retired"))
+    assert [blocker.kind for blocker in early.blockers] == ["notice"]
+    late = lifecycle.standing(policy, view(START + timedelta(days=30), value=deprecated, state="retired"))
+    assert late.value["state"] == "retired"
+
+
+def test_what_was_never_released_is_not_retired() -> None:
+    target = lifecycle.standing(Retirement(), replace(view(state="retired"), versions={}))
+    assert target.blockers[0].kind == "never_active"
+    assert target.value["state"] == "active"
+
+
+def test_a_retired_model_stays_as_it_was_recorded() -> None:
+    value = ACTIVE | {"state": "retired", "retired_at": "2026-01-01T00:00:00Z"}
+    target = lifecycle.standing(Retirement(minimum_notice="90d"), view(value=value, state="active"))
+    assert target.value == value
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"deprecation_date": "2027-01-01", "retirement_date": "2027-01-01"}, "after deprecation_date"),
+        ({"consumers": [{"name": "a"}, {"name": "a"}]}, "same name"),
+        ({"criteria": [{"type": "performance"}]}, "exactly one of below and above"),
+        ({"criteria": [{"type": "performance", "below": 1, "violation_windows": 5, "evaluation_windows": 4}]}, "more than"),
+    ],
+)
+def test_contradictions_are_refused(block: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Retirement.model_validate(block)
