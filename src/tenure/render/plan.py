@@ -40,8 +40,10 @@ MODELS_ON_SCREEN = 40
 """Most models listed on the first screen and in detail; the rest is counted."""
 
 
-def plan_lines(plan: Plan, *, details: bool = True, where: Sequence[str] = ()) -> list[Line]:
-    """The whole view. `where` repeats the global options in the commands it suggests."""
+def plan_lines(
+    plan: Plan, *, details: bool = True, suggest: bool = True, where: Sequence[str] = ()
+) -> list[Line]:
+    """The whole view. With `suggest` it ends with the command that goes on; `where` repeats global options in it."""
     changed = [model for model in plan.models if model.changed]
     shown = changed[:MODELS_ON_SCREEN]
     lines = [*_title(plan), *_models(shown, len(changed)), *_summary(plan, changed)]
@@ -55,7 +57,8 @@ def plan_lines(plan: Plan, *, details: bool = True, where: Sequence[str] = ()) -
                     Styled(f"{len(changed) - len(shown)} more models: tenure plan MODEL, or --json.", "quiet")
                 ),
             ]
-    lines += _ending(plan, where)
+    if suggest:
+        lines += _ending(plan, where)
     return lines
 
 

@@ -99,6 +99,7 @@ class PlainProgress:
     ) -> None:
         self._stream, self._screen, self._notes_only, self._clock = stream, screen, notes_only, clock
         self._spoke: dict[str, float] = {}
+        self._gone = False
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -109,9 +110,8 @@ class PlainProgress:
             text = self._far(event) if isinstance(event, StepProgress) else event_text(event)
             if isinstance(event, StepStarted):
                 self._spoke[event.address] = self._clock()
-            if text is not None:
-                self._stream.write(paint([text], self._screen))
-                self._stream.flush()
+            if text is not None and not self._gone:
+                self._gone = not _written(self._stream, paint([text], self._screen))
 
     def _far(self, event: StepProgress) -> Line | None:
         now = self._clock()
@@ -125,7 +125,7 @@ class PlainProgress:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._stream.flush()
+        """Nothing is left open."""
 
 
 class JsonProgress:
@@ -133,19 +133,20 @@ class JsonProgress:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._gone = False
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Write the event."""
         with self._lock:
-            self._stream.write(event_line(event, datetime.now(UTC)))
-            self._stream.flush()
+            if not self._gone:
+                self._gone = not _written(self._stream, event_line(event, datetime.now(UTC)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._stream.flush()
+        """Nothing is left open."""
 
 
 class LiveProgress:
@@ -228,6 +229,16 @@ class LiveProgress:
                 self._bars.stop()
                 self._bars = None
                 self._running.clear()
+
+
+def _written(stream: TextIO, text: str) -> bool:
+    """Whether anybody still reads. A reader that left must not stop an apply in the middle of a step."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _ended(outcome: str, address: Styled, *texts: str) -> Line:

@@ -40,7 +40,7 @@ def apply_lines(result: ApplyResult, where: Sequence[str] = ()) -> list[Line]:
     return lines
 
 
-def observe_lines(result: ObserveResult) -> list[Line]:
+def observe_lines(result: ObserveResult, where: Sequence[str] = ()) -> list[Line]:
     """Verdicts by model and signal, and the causes that became known."""
     lines: list[Line] = []
     if result.observations:
@@ -56,7 +56,9 @@ def observe_lines(result: ObserveResult) -> list[Line]:
     lines.append(line(seen))
     asking = sorted({fact.model for fact in result.new_facts if fact.mode != "notify"})
     if asking:
-        lines.append(line("See what follows:  ", Styled(command("plan", *asking), "command"), kept=True))
+        lines.append(
+            line("See what follows:  ", Styled(command("plan", *asking, *where), "command"), kept=True)
+        )
     return lines
 
 
@@ -90,7 +92,7 @@ def fact_lines(fact: Fact) -> Iterator[Line]:
 
 def run_lines(result: RunResult, where: Sequence[str] = ()) -> list[Line]:
     """One round of `run`: observed, applied alone, proposed."""
-    lines = observe_lines(result.observed)
+    lines = observe_lines(result.observed, where)
     if result.applied is not None and result.applied.models:
         lines += [
             BLANK,

@@ -1,0 +1,39 @@
+"""`tenure serve`: the model server."""
+
+from __future__ import annotations
+
+import click
+
+from tenure.cli.arguments import overrides
+from tenure.cli.session import Session, Verb
+
+SERVER_LIBRARIES = ("starlette", "uvicorn", "httptools", "uvloop", "orjson", "prometheus_client")
+
+
+@click.command("serve", cls=Verb)
+@overrides
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port; 0 for a free one.",
+)
+@click.pass_obj
+def command(session: Session, overrides: tuple[str, ...], host: str, port: int) -> int:
+    """Serve the released models of the environment over HTTP until stopped; follow every release without a restart."""
+    from tenure.core.errors import TenureError
+
+    project = session.project(overrides)
+    try:
+        project.serve(host, port)
+    except ModuleNotFoundError as error:
+        if error.name not in SERVER_LIBRARIES:
+            raise
+        raise TenureError(
+            "The model server is not installed.", f"It needs {error.name}.", 'pip install "tenure[serve]"'
+        ) from error
+    return 0

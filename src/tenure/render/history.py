@@ -1,0 +1,96 @@
+"""What happened to a model, as one line of time out of records, journal, causes and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import msgspec
+
+from tenure.core.units import format_seconds
+from tenure.render.page import Line, Styled, line
+from tenure.render.wording import moment
+from tenure.state.record import ModelState, Record
+from tenure.state.store import JournalEntry
+
+STYLES = {
+    "applied": "good",
+    "failed": "bad",
+    "blocked": "blocked",
+    "interrupted": "caution",
+    "cause": "caution",
+}
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """Something that happened: an apply, a step that did not go through, a cause, a decision, the end."""
+
+    at: datetime
+    kind: str
+    by: str
+    sentence: str
+    steps: tuple[str, ...] = ()
+    apply_id: str = ""
+
+
+def happenings(
+    state: ModelState, records: Sequence[Record], journal: Iterable[JournalEntry]
+) -> tuple[Happening, ...]:
+    """Everything recorded about a model, oldest first; the steps of one apply together."""
+    found = [*_applies(records, journal), *_not_done(journal), *_causes(state), *_decisions(state)]
+    if state.tombstone is not None:
+        stone = state.tombstone
+        successor = f"; {stone.successor} takes over" if stone.successor else ""
+        found.append(Happening(stone.at, "retired", stone.by, f"retired for good{successor}"))
+    return tuple(sorted(found, key=lambda item: item.at))
+
+
+def history_lines(model: str, entries: Sequence[Happening], *, steps: bool = False) -> list[Line]:
+    """One line each; with `steps` those of every apply below it."""
+    lines = [line(Styled(model, "title"))]
+    for entry in entries:
+        kind = Styled(f"{entry.kind:<12}", STYLES.get(entry.kind, "update"))
+        lines.append(
+            line(Styled(f"{moment(entry.at)}  ", "quiet"), kind, f"{entry.by}: {entry.sentence}", hang=22)
+        )
+        if steps:
+            lines += [line(step, indent=22) for step in entry.steps]
+    return lines
+
+
+def _applies(records: Sequence[Record], journal: Iterable[JournalEntry]) -> Iterator[Happening]:
+    reasons = {(entry.apply_id, entry.address): entry for entry in journal}
+    for apply_id, group in groupby(records, key=lambda record: record.apply_id):
+        made = list(group)
+        steps = []
+        for record in made:
+            entry = reasons.get((apply_id, record.address))
+            why = f"{entry.action}, {entry.reason.replace('_', ' ')}" if entry else "recorded"
+            steps.append(f"{record.address.split('/', 1)[-1]}: {why}, {format_seconds(record.seconds)}")
+        versions = [record.ordinal for record in made if record.ordinal is not None]
+        made_of = f"version {max(versions)}: " if versions else ""
+        names = ", ".join(dict.fromkeys(record.address.split("/", 1)[-1] for record in made))
+        yield Happening(made[-1].at, "applied", made[-1].by, f"{made_of}{names}", tuple(steps), apply_id)
+
+
+def _not_done(journal: Iterable[JournalEntry]) -> Iterator[Happening]:
+    for entry in journal:
+        if entry.outcome in ("failed", "blocked", "interrupted"):
+            said = f"{entry.address.split('/', 1)[-1]}: {entry.detail or entry.action}"
+            at = entry.ended_at or entry.begun_at
+            yield Happening(at, entry.outcome, entry.by, said, apply_id=entry.apply_id)
+
+
+def _causes(state: ModelState) -> Iterator[Happening]:
+    for fact in state.facts:
+        asks = "" if fact.mode == "notify" else f" [asks for {fact.do}]"
+        yield Happening(fact.at, "cause", fact.by, f"{fact.sentence}{asks}")
+
+
+def _decisions(state: ModelState) -> Iterator[Happening]:
+    for approval in state.approvals:
+        kind = "approved" if approval.decision == "approve" else "rejected"
+        yield Happening(approval.at, kind, approval.by, f"as {approval.role}: {approval.reason}")
+    for item in state.acknowledgements:
+        yield Happening(item.at, "acknowledged", item.by, f"{item.consumer}: {item.reason}")
