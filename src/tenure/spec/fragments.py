@@ -82,8 +82,8 @@ class Fragments:
         """The way out for somebody who named a fragment that is not there."""
         group, _, wanted = name.rpartition("/")
         options = self.options(group)
-        if options:
-            return way_out(wanted, options, what=f"There are in {self.shown}/{group}")
+        if group and options:
+            return way_out(wanted, options, what=f"In {self.shown}/{group} there are")
         return f"Create {self.shown}/{name}.yaml."
 
 

@@ -101,7 +101,7 @@ def _has(parent: Any, step: str | int) -> bool:
 
 def _failed(override: Override, path: Path, parent: Any) -> Diagnostic:
     *above, last = path
-    within = " > ".join(breadcrumb(tuple(above))) or "the top of the document"
+    within = " > ".join(breadcrumb(tuple(above))) or "this document"
     if isinstance(parent, dict):
         return _diagnostic(
             override,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -56,7 +57,8 @@ def explain(error: ValidationError, model: type[SpecModel], composed: Composed) 
     by_place: dict[Path, list[tuple[ErrorDetails, Located]]] = {}
     for one in error.errors(include_url=False):
         located = locate(model, one["loc"], composed.data)
-        by_place.setdefault(located.path, []).append((one, located))
+        if one["type"] != "missing" or composed.complete:
+            by_place.setdefault(located.path, []).append((one, located))
     for path in _misspelt(by_place):
         del by_place[path]
     return [
@@ -154,7 +156,10 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
                 )
             detail = f"{subject} should be {expected_now}, not {_shown(one['input'], shape)}."
             summary = _OUT_OF_RANGE if kind in _LIMITS else _WRONG_TYPE
-            return composed.diagnostic(path, summary, detail, _type_hint(kind, one["input"], path))
+            diagnostic = composed.diagnostic(path, summary, detail, _type_hint(kind, one["input"], path))
+            # What came out of a reference or an override is not corrected by quoting it in the file.
+            quotable = diagnostic.excerpt and "${" not in "".join(diagnostic.excerpt)
+            return diagnostic if quotable else msgspec.structs.replace(diagnostic, hint="")
 
 
 def _unknown_key(path: Path, block: Block, composed: Composed) -> Diagnostic:

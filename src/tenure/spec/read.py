@@ -54,11 +54,15 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML mapping as plain data, and its text for those who must point into it. `file` is the name shown."""
+    """A YAML mapping as plain data, and its text for those who must point into it.
+
+    `file` is the name shown; `path` is the file it was read from, if any.
+    """
 
     file: str
     text: str
     data: dict[str, Any]
+    path: Path | None = None
 
     @cached_property
     def spans(self) -> SpanMap:
@@ -102,10 +106,10 @@ def read(path: Path, file: str | None = None) -> Read:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return None, (_not_utf8(content, error, name),)
-    return parse(text, name)
+    return parse(text, name, path)
 
 
-def parse(text: str, file: str) -> Read:
+def parse(text: str, file: str, path: Path | None = None) -> Read:
     """Read YAML text. Every problem that can be told apart is reported, not only the first."""
     if "<<<<<<<" in text or ">>>>>>>" in text:
         conflicts = _conflicts(text, file)
@@ -140,7 +144,7 @@ def parse(text: str, file: str) -> Read:
         )
     if builder.found:
         return None, in_order(builder.found)
-    return Document(file, text, data), ()
+    return Document(file, text, data, path), ()
 
 
 class _TooMuch(Exception):

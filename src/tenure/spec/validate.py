@@ -33,10 +33,10 @@ _HEAD = ("apiVersion", "kind")
 class Reads:
     """What a document was made from: a result is out of date when one of these changed.
 
-    `files` are names as shown in messages; `environment` names environment variables, without their values.
+    `environment` names environment variables, without their values.
     """
 
-    files: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
     environment: tuple[str, ...] = ()
 
 
@@ -93,7 +93,7 @@ def load(
     else:
         document, problems = read(source, file)
     if document is None:
-        return Loaded(None, problems, None, Reads((file or str(source),)))
+        return Loaded(None, problems, None, Reads((source,) if isinstance(source, Path) else ()))
     composed = compose(
         document,
         fragments or Fragments(None),
@@ -108,15 +108,14 @@ def load_text(text: str, model: type[Model], file: str = "spec.yaml") -> Loaded[
     """As `load`, for text that is in no file."""
     document, problems = parse(text, file)
     if document is None:
-        return Loaded(None, problems, None, Reads((file,)))
+        return Loaded(None, problems, None, NOTHING_READ)
     return load(document, model)
 
 
 def validate(model: type[Model], composed: Composed) -> Loaded[Model]:
     """Validate composed data."""
-    reads = Reads(
-        tuple(dict.fromkeys(layer.document.file for layer in composed.layers)), composed.environment
-    )
+    files = dict.fromkeys(layer.document.path for layer in composed.layers if layer.document.path is not None)
+    reads = Reads(tuple(files), composed.environment)
     found = list(composed.diagnostics)
     value: Model | None = None
     if wrong := _envelope(model, composed):

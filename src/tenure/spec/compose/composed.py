@@ -26,13 +26,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Composed:
-    """Plain data and where it came from. `environment` names the environment variables that decided a value."""
+    """Plain data and where it came from.
+
+    `environment` names the environment variables that decided a value. `complete` is false when a layer is missing, so
+    that what is not there may only be what could not be found.
+    """
 
     data: dict[str, Any]
     layers: tuple[Layer, ...]
     overridden: SpanMap = field(default_factory=SpanMap)
     environment: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    complete: bool = True
 
     @cached_property
     def spans(self) -> SpanMap:

@@ -49,9 +49,8 @@ def _chooses_fragment(override: Override, fragments: Fragments) -> bool:
 
 def _layers(document: Document, fragments: Fragments, overrides: Sequence[Override]) -> Composed:
     """Ask Hydra which fragments the document consists of, and merge them in its order."""
-    alone = Composed(
-        {key: value for key, value in document.data.items() if key != DEFAULTS}, (Layer(document),)
-    )
+    own = {key: value for key, value in document.data.items() if key != DEFAULTS}
+    alone = Composed(own, (Layer(document),), complete=False)
     from hydra._internal.defaults_list import create_defaults_list
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException, MissingConfigException
@@ -69,13 +68,11 @@ def _layers(document: Document, fragments: Fragments, overrides: Sequence[Overri
             skip_missing=False,
         ).defaults
     except MissingConfigException as error:
-        return replace(
-            alone, diagnostics=tuple(problems or [_missing_fragment(alone, document, fragments, error)])
-        )
+        problems = problems or [_missing_fragment(alone, document, fragments, overrides, error)]
+        return replace(alone, diagnostics=tuple(problems))
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
-        return replace(
-            alone, diagnostics=tuple(problems or [_bad_defaults(alone, document, overrides, error)])
-        )
+        problems = problems or [_bad_defaults(alone, document, overrides, error)]
+        return replace(alone, diagnostics=tuple(problems))
     layers = tuple(_layer(one, document, fragments) for one in chosen)
     data: dict[str, Any] = {}
     for layer in layers:
@@ -138,21 +135,27 @@ def _repository(document: Document, fragments: Fragments, problems: list[Diagnos
 
     class Repository(ConfigRepository):
         def initialize_sources(self, config_search_path: Any) -> None:
-            self.sources = [Source(provider="tenure", path=fragments.shown)]
+            self.sources = [Source(provider="tenure", path=f"{Source.scheme()}://{fragments.shown}")]
 
     return Repository(None)  # type: ignore[arg-type]
 
 
-def _missing_fragment(alone: Composed, document: Document, fragments: Fragments, error: Any) -> Diagnostic:
+def _missing_fragment(
+    alone: Composed, document: Document, fragments: Fragments, overrides: Sequence[Override], error: Any
+) -> Diagnostic:
     name = str(error.missing_cfg_file or "")
-    shown = f"{fragments.shown}/{name}.yaml"
+    summary = "The fragment does not exist."
+    hint = fragments.suggestion(name)
+    asked = next((one for one in overrides if name == f"{one.key}/{one.value}"), None)
+    if asked is not None:
+        detail = f"There is no {fragments.shown}/{name}.yaml."
+        if asked.key == "state":
+            hint += "\nA model's own `state` is set in its spec file."
+        return Diagnostic(Severity.ERROR, summary, detail, hint, asked.span)
     entry = _entry(document.data.get(DEFAULTS), name)
-    return alone.diagnostic(
-        (DEFAULTS,) if entry is None else (DEFAULTS, entry),
-        "The fragment does not exist.",
-        f"`defaults` asks for '{name}', and there is no {shown}.",
-        fragments.suggestion(name),
-    )
+    where = (DEFAULTS,) if entry is None else (DEFAULTS, entry)
+    detail = f"'{name}' is asked for here, and there is no {fragments.shown}/{name}.yaml."
+    return alone.diagnostic(where, summary, detail, hint)
 
 
 def _entry(defaults: Any, name: str) -> int | None:

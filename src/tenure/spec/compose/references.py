@@ -28,7 +28,13 @@ class _Scope:
 
     def __init__(self) -> None:
         self.keep = False
+        self.problem: _Unresolved | None = None
         self.environment: dict[str, None] = {}
+
+    def failed(self, summary: str, detail: str, hint: str) -> _Unresolved:
+        """The error for a resolver to raise; kept here since OmegaConf wraps what its resolvers raise."""
+        self.problem = _Unresolved(summary, detail, hint)
+        return self.problem
 
 
 class _Unresolved(Exception):
@@ -140,7 +146,7 @@ def _environment_variable(name: str, *fallback: Any) -> Any:
         return value
     if fallback:
         return fallback[0]
-    raise _Unresolved(
+    raise scope.failed(
         "An environment variable is not set.",
         f"The spec reads ${{env:{name}}}, and {name} is not set.",
         f"Set it, or give a fallback: ${{env:{name},value}}",
@@ -149,9 +155,10 @@ def _environment_variable(name: str, *fallback: Any) -> Any:
 
 def _secret_file(*parts: Any) -> str:
     name = ",".join(str(part) for part in parts)
-    if _scope.get().keep:
+    scope = _scope.get()
+    if scope.keep:
         return f"{_KEPT}{{file:{name}}}"
-    raise _Unresolved(
+    raise scope.failed(
         "A file reference stands where no secret belongs.",
         f"${{file:{name}}} is for fields that hold secrets, such as a password or a connection.",
         "Write the value itself, or use a variable: ${var.name}",
@@ -165,6 +172,7 @@ def _evaluate(root: Any, text: str, scope: _Scope) -> Any:
 
     if scope.keep:
         text = _ESCAPES.sub(lambda found: found[1] * 2 + ("\\" if len(found[1]) % 2 else ""), text)
+    scope.problem = None
     token = _scope.set(scope)
     try:
         holder = OmegaConf.create({"leaf": text})
@@ -179,10 +187,9 @@ def _evaluate(root: Any, text: str, scope: _Scope) -> Any:
             "References are ${var.name}, ${env:NAME} and ${file:PATH}; for a literal `${` write `\\${`.",
         ) from None
     except OmegaConfBaseException as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, _Unresolved):
-            raise cause from None
-        raise _dangling(root, text, error) from None
+        # Set by a resolver in the meantime, which the type checker cannot see.
+        problem: _Unresolved | None = vars(scope)["problem"]
+        raise problem or _dangling(root, text, error) from None
     finally:
         _scope.reset(token)
     if OmegaConf.is_config(value):
