@@ -90,7 +90,7 @@ def join_all(tables: Mapping[str, pa.Table], joins: Sequence[Join]) -> tuple[pa.
         _refuse_fan_out(right, join, (*where, "on"))
         for column in right.column_names:
             matched = next((left for left, key in keys.items() if key == column), None)
-            names[join.right, column] = matched or _free(column, join.right, result.column_names, where)
+            names[join.right, column] = matched or _free(column, join.right, result, right, where)
         added = {c: names[join.right, c] for c in right.column_names if c not in keys.values()}
         before = result.num_rows
         result, matches = _join(result, right, keys, added, join.how)
@@ -98,11 +98,11 @@ def join_all(tables: Mapping[str, pa.Table], joins: Sequence[Join]) -> tuple[pa.
     return result, facts
 
 
-def _free(column: str, source: str, taken: Sequence[str], where: Where) -> str:
-    if column not in taken:
+def _free(column: str, source: str, left: pa.Table, right: pa.Table, where: Where) -> str:
+    if column not in left.column_names:
         return column
     name = f"{source}_{column}"
-    if name in taken:
+    if name in left.column_names or name in right.column_names:
         raise StageError(
             "a column name is taken",
             f"column {column!r} of {source!r} would be called {name!r}, which is there already",

@@ -15,7 +15,7 @@ from tenure.core.units import format_instant
 from tenure.stages.base import Output
 from tenure.stages.data import filtering, joins
 from tenure.stages.data.lookup import require
-from tenure.stages.data.splits import Datetime, Random, Stratified
+from tenure.stages.data.splits import Datetime, Hash, Random, Stratified
 from tenure.stages.data.splits.shares import Rows
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _selected(table: pa.Table, data: Data) -> pa.Table:
     for position, name in enumerate(data.columns):
         require(table, name, ("data", "columns", position))
     needed = {*data.columns, data.target_column, data.timestamp_column}
-    if isinstance(data.split, Datetime):
+    if isinstance(data.split, Datetime | Hash):
         needed.add(data.split.column)
     return table.select([name for name in table.column_names if name in needed])
 

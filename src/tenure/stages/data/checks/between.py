@@ -40,9 +40,11 @@ class Between(Rule):
         below = pc.less(values, -float("inf") if self.min is None else self.min)
         above = pc.greater(values, float("inf") if self.max is None else self.max)
         outside = table.column(self.column).filter(pc.or_(below, above))
-        limits = [f"at least {self.min:g}"] * (self.min is not None) + [f"at most {self.max:g}"] * (
-            self.max is not None
-        )
+        limits = [
+            f"{word} {limit:g}"
+            for word, limit in (("at least", self.min), ("at most", self.max))
+            if limit is not None
+        ]
         return Finding(
             f"{self.column} {' and '.join(limits)}",
             len(outside),

@@ -48,7 +48,9 @@ class Hash(Shares):
                 "set data.split.column to a column that identifies a row or the group it belongs to",
                 path=where,
             )
-        texts = require(rows.table, name, where).cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        texts = (
+            require(rows.table, name, where).cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
+        )
         hashes = hash_array(np.array([f"{self.seed}:{text}" for text in texts], dtype=object), hash_key=_KEY)
         drawn = hashes.astype(np.float64) / 2.0**64
         labels = np.full(len(drawn), "train", dtype="<U10")

@@ -1,0 +1,128 @@
+"""What every kind of source promises; a new kind is tested as soon as it is in the union and has an example here."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from tenure.ml.columns import content_digest, logical_type
+from tenure.spec.base import config_of, effects_of
+from tenure.stages.data.arrival import compare
+from tenure.stages.data.sources import Source
+
+KINDS = get_args(get_args(Source)[0])
+ROWS = {"x": [1, 2, 3], "y": ["a", "b", None]}
+
+
+def _csv(folder: Path) -> dict[str, Any]:
+    (folder / "rows.csv").write_text("x,y\n1,a\n2,b\n3,\n")
+    return {"path": "rows.csv"}
+
+
+def _parquet(folder: Path) -> dict[str, Any]:
+    pq.write_table(pa.table(ROWS), folder / "rows.parquet")
+    return {"path": "rows.parquet"}
+
+
+def _sql(folder: Path) -> dict[str, Any]:
+    with sqlite3.connect(folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE rows (x INTEGER, y TEXT)")
+        connection.executemany("INSERT INTO rows VALUES (?, ?)", [(3, None), (1, "a"), (2, "b")])
+    connection.close()
+    return {"connection": "sqlite:///shop.db", "query": "SELECT x, y FROM rows"}
+
+
+def _sklearn(folder: Path) -> dict[str, Any]:
+    return {"name": "iris"}
+
+
+EXAMPLES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "sql": _sql,
+    "sklearn": _sklearn,
+}
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    (name,) = get_args(request.param.model_fields["type"].annotation)
+    return TypeAdapter(Source).validate_python({"type": name} | EXAMPLES[name](tmp_path))
+
+
+def test_is_called_like_its_file(source: Any) -> None:
+    assert type(source).__module__.rsplit(".", 1)[1] == source.type
+    assert type(source).__name__.lower() == source.type
+
+
+def test_every_field_has_a_cost_and_survives_the_state(source: Any) -> None:
+    assert set(effects_of(source)) >= {"type"}
+    assert TypeAdapter(Source).validate_python(json.loads(json.dumps(config_of(source)))) == source
+
+
+def test_unknown_fields_are_refused(source: Any) -> None:
+    with pytest.raises(ValidationError, match="surprise"):
+        type(source).model_validate(config_of(source) | {"surprise": 1})
+
+
+def test_loads_the_same_rows_twice(source: Any, tmp_path: Path) -> None:
+    first, second = (source.load(tmp_path, ("data", "sources", "s")) for _ in range(2))
+    assert first.num_rows > 0
+    assert all(logical_type(column.type) for column in first.schema)
+    assert content_digest(first) == content_digest(second)
+
+
+def test_rows_come_out_as_they_went_in(source: Any, tmp_path: Path) -> None:
+    table = source.load(tmp_path, ("data", "sources", "s"))
+    if source.type == "sklearn":
+        assert (table.num_rows, table.column_names[-1]) == (150, "target")
+        assert set(table["target"].to_pylist()) == {"setosa", "versicolor", "virginica"}
+    else:
+        assert table.to_pydict() == ROWS
+
+
+def test_fingerprint_is_stable_plain_data(source: Any, tmp_path: Path) -> None:
+    found = source.fingerprint(tmp_path, None)
+    assert json.loads(json.dumps(found)) == found == source.fingerprint(tmp_path, found)
+    assert "digest" in found
+
+
+def test_unchanged_source_is_not_reported_as_changed(source: Any, tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    found = source.fingerprint(tmp_path, None)
+    recorded = found if found["digest"] else found | {"digest": "sha256:of-the-rows", "rows": 3}
+    looked = compare(
+        {"s": recorded}, {"s": source.fingerprint(tmp_path, recorded)}, datetime(2026, 5, 3, tzinfo=UTC)
+    )
+    assert looked.sentences == ()
+    assert looked.changed is (None if source.type == "sql" else False)
+
+
+def test_fingerprint_of_a_source_that_is_not_there_never_raises(source: Any, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    found = source.fingerprint(elsewhere, None)
+    if "path" in type(source).model_fields:
+        assert found == {"missing": True}
+
+
+def test_load_of_a_source_that_is_not_there_points_into_the_spec(source: Any, tmp_path: Path) -> None:
+    from tenure.core.errors import StageError
+
+    if source.type == "sklearn":
+        pytest.skip("it comes with the library")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with pytest.raises(StageError, match="missing") as caught:
+        source.load(elsewhere, ("data", "sources", "s"))
+    assert caught.value.path[:3] == ("data", "sources", "s")
+    assert caught.value.path[3] in type(source).model_fields
