@@ -7,16 +7,20 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
-from tenure.core.errors import TenureError
+from tenure.core.errors import StageError, TenureError
+from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
+from tenure.ml.signature import InputColumn, rows_to_table
 from tenure.server.routing import Endpoint, LiveVersion, Table, endpoint_of
 from tenure.stages.deployment.versions import load_version
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
+    from tenure.ml.predictor import Predictor
     from tenure.state.record import ModelState, Record
     from tenure.state.store import StateReader
 
@@ -146,22 +150,28 @@ class Follower:
         return versions
 
 
-def _warm(predictor: object) -> None:
-    """Predict once, so that lazy imports and caches do not fall on the first caller."""
-    import pyarrow as pa
+def _warm(predictor: Predictor) -> None:
+    """Predict one plausible row, so that lazy imports and caches do not fall on the first caller."""
+    row = {column.name: _plausible(column) for column in predictor.signature.inputs}
+    # A derived column may not be computable from a made-up row; that says nothing about real ones.
+    with suppress(StageError):
+        predictor.predict(rows_to_table(predictor.signature, [row]))
 
-    from tenure.ml.predictor import Predictor
-    from tenure.ml.signature import ARROW_TYPES
 
-    assert isinstance(predictor, Predictor)
-    columns = predictor.signature.inputs
-    predictor.predict(pa.table({column.name: pa.nulls(1, ARROW_TYPES[column.type]) for column in columns}))
+def _plausible(column: InputColumn) -> Any:
+    match column.type:
+        case "string":
+            return column.categories[0] if column.categories else ""
+        case "boolean":
+            return False
+        case "timestamp":
+            return column.minimum or "2000-01-01"
+        case _:
+            return column.minimum or 0
 
 
 def _key(artifacts: Mapping[str, str]) -> str:
     """Names the files of a predictor; the card and other documents may change without a reload."""
-    from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
-
     return digest(
         {name: artifacts.get(name, "") for name in (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)}
     )

@@ -181,7 +181,11 @@ def _hold(
     view: View, current: Mapping[str, Any], lead: int | None, newest: int | None
 ) -> tuple[dict[str, int] | None, Fact | None]:
     """The version that is held on request, and the open request. A newer eligible version ends the hold."""
-    asked = [fact for fact in view.facts if fact.settled_at is None and fact.do in ("serve", "rollback")]
+    asked = [
+        fact
+        for fact in view.facts
+        if fact.settled_at is None and fact.mode != "notify" and fact.do in ("serve", "rollback")
+    ]
     request = max(asked, key=lambda fact: fact.at, default=None)
     hold = current.get("hold")
     if request is not None:
