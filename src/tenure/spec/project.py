@@ -23,6 +23,9 @@ from tenure.spec.validate import NOTHING_READ, Reads, validate
 KEYS = ("env", "state", "artifacts", "server", "actor")
 """Overrides that begin with one of these configure the project; all others go to the specs."""
 
+LIFECYCLE = ("state=active", "state=deprecated", "state=retired")
+"""`state` is also a key of specs, where a model is in its life: these overrides go to them."""
+
 _DEFAULT_CHOICES = {"env": "dev", "state": "sqlite", "artifacts": "local"}
 _ENVIRONMENT = re.compile(r"env=(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*)")
 
@@ -97,7 +100,7 @@ def load_project(root: Path, overrides: Sequence[str] = ()) -> tuple[Project | N
     Without `conf/` everything has its default, and Hydra is loaded only for overrides other than `env=NAME`.
     """
     parsed, found = _parse(overrides)
-    ours = tuple(one for one in parsed if one.first in KEYS)
+    ours = tuple(one for one in parsed if one.first in KEYS and one.text not in LIFECYCLE)
     fragments = Fragments(root / "conf")
     document, problems = fragments.get(PRIMARY)
     if problems or has_errors(found):
