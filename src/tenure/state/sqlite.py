@@ -140,7 +140,7 @@ def _open(path: Path) -> sqlite3.Connection:
     name = f"file:{quote(str(path.absolute()))}"
     # A connection that may write removes the -wal and -shm files when it closes, a read-only one leaves them behind;
     # query_only keeps it from writing rows. Without permission to write, SQLite needs to be told that nobody writes.
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+    if _writable(path) and _writable(path.parent):
         options = "?mode=rw"
     elif path.with_name(path.name + "-wal").exists():
         options = "?mode=ro"
@@ -155,3 +155,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
