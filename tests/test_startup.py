@@ -18,7 +18,29 @@ PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read
 # The libraries that ruff keeps out of module level are those that must not be loaded here.
 HEAVY = frozenset(PYPROJECT["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-module-level-imports"])
 
-RUN_TENURE = "import sys; sys.argv = ['tenure', {argument!r}]; from tenure.cli.main import main; main()"
+SPEC = """\
+apiVersion: tenure/v1
+kind: Model
+metadata: {name: tiny, owner: tests}
+data:
+  sources:
+    rows: {type: csv, path: data/rows.csv}
+  target_column: y
+training:
+  algorithms:
+    xgboost: {}
+    logistic_regression: {}
+evaluation:
+  gates:
+    - {metric: accuracy, min: 0.5}
+deployment:
+  target: {type: http}
+"""
+
+
+def running(*arguments: str) -> str:
+    """Python code that runs the command line in this interpreter."""
+    return f"import sys; sys.argv = {['tenure', *arguments]!r}; from tenure.cli.main import main; main()"
 
 
 def heavy_modules_loaded_by(statement: str) -> set[str]:
@@ -40,14 +62,23 @@ def heavy_modules_loaded_by(statement: str) -> set[str]:
     [
         "import tenure",
         "import tenure; tenure.__version__",
-        RUN_TENURE.format(argument="--version"),
-        RUN_TENURE.format(argument="--help"),
+        running("--version"),
+        running("--help"),
         "import tenure.lifecycle, tenure.rules",
     ],
     ids=["import", "version", "tenure --version", "tenure --help", "the whole vocabulary"],
 )
 def test_nothing_heavy_is_loaded(statement: str) -> None:
     assert heavy_modules_loaded_by(statement) == set()
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_validating_and_planning_load_nothing_heavy(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tiny.yaml").write_text(SPEC)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    assert heavy_modules_loaded_by(running("-C", str(tmp_path), verb)) == set()
 
 
 def test_the_list_covers_what_is_slow_to_load() -> None:
