@@ -1,0 +1,1 @@
+"""Stage `features`: which columns a model sees, and how they become numbers."""

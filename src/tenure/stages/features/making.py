@@ -1,0 +1,255 @@
+"""Making the recipe: columns chosen, derived columns typed, groups filled; every name checked against the snapshot."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenure.core.digest import digest
+from tenure.core.errors import StageError
+from tenure.stages.base import Output
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tenure.ml.columns import ColumnProfile, Profile
+    from tenure.ml.expression import Derived
+    from tenure.ml.recipe import DatetimePart, Recipe
+    from tenure.ml.signature import ColumnType, InputColumn
+    from tenure.stages.base import StageContext
+    from tenure.stages.features.section import Features
+
+MOST_LISTED = 100
+"""Categories of an input that the signature lists; with more, unseen ones are not told apart."""
+
+_IDENTIFIER = re.compile(r"(^|_)(id|uuid|guid|key|index|rowid)$|^unnamed", re.IGNORECASE)
+_FEW_ROWS = 20
+
+
+def make_recipe(features: Features, context: StageContext) -> Output:
+    """Recipe and signature from the training part of the snapshot. Raises StageError pointing into the spec."""
+    import msgspec
+
+    from tenure.ml.columns import profile
+    from tenure.ml.recipe import derive, encode
+    from tenure.ml.signature import Signature
+    from tenure.ml.snapshot import PART, read_parts
+    from tenure.stages.features.leakage import suspicious
+
+    snapshot = context.records["data/snapshot"]
+    facts = snapshot.value
+    types: dict[str, ColumnType] = {column["name"]: column["type"] for column in facts["columns"]}
+    nullable = {column["name"] for column in facts["columns"] if column["nullable"]}
+    target = facts["target"]
+    table = read_parts(context.artifacts.local(snapshot.artifacts["snapshot"]), ["train"]).drop_columns(
+        [PART]
+    )
+    notes: list[str] = []
+
+    derived, read = _derived(features, types, target)
+    raw = _chosen(features, types, target, profile(table), notes)
+    used = [name for name in types if name in {*raw, *read}]
+    recipe = _recipe(
+        features, [_input(name, types[name], name in nullable, table) for name in used], raw, derived, table
+    )
+    computed = derive(recipe, table)
+    if not recipe.features:
+        raise StageError(
+            "no column is left to learn from",
+            f"besides the target {target!r}, no usable column remains"
+            + "".join(f"; {note}" for note in notes),
+            "list columns under features.include, or bring data with more of them",
+            path=("features",),
+        )
+    notes += suspicious(computed, recipe, table.column(target), facts["task"])
+    signature = Signature(
+        inputs=recipe.inputs,
+        task=facts["task"],
+        target=target,
+        classes=tuple(facts["classes"]),
+        accepted=tuple(name for name in types if name not in used),
+    )
+    described = msgspec.to_builtins(signature)
+    blob = context.artifacts.put(encode(recipe))
+    return Output(
+        digest=digest([blob, described]),
+        value={
+            "task": facts["task"],
+            "target": target,
+            "classes": list(facts["classes"]),
+            "signature": described,
+            "features": list(recipe.features),
+            "notes": notes,
+        },
+        artifacts={"recipe": blob},
+    )
+
+
+def unknown_column(name: str, known: Sequence[str], path: tuple[str | int, ...]) -> StageError:
+    """The error for a name that is no column of the snapshot, with the nearest one."""
+    folded = [column for column in known if column.casefold() == name.casefold()]
+    near = folded or difflib.get_close_matches(name, known, n=1)
+    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    return StageError(
+        "unknown column",
+        f"there is no column {name!r}; the snapshot has {listed}",
+        f"did you mean {near[0]!r}?" if near else "check the name, or data.columns",
+        path=path,
+    )
+
+
+def _derived(features: Features, types: dict[str, ColumnType], target: str) -> tuple[list[Derived], set[str]]:
+    """Derived columns with their types, and the raw columns they read."""
+    from tenure.ml.expression import Derived, references, result_type
+
+    known = {name: kind for name, kind in types.items() if name != target}
+    derived: list[Derived] = []
+    read: set[str] = set()
+    for position, column in enumerate(features.derived):
+        where: tuple[str | int, ...] = ("features", "derived", position)
+        if column.name.casefold() in {name.casefold() for name in (*known, target)}:
+            raise StageError(
+                "a derived column has the name of another",
+                f"the data already has a column {column.name!r}",
+                "give the derived column a name of its own",
+                path=(*where, "name"),
+            )
+        names = {name.casefold(): name for name in known}  # SQL does not tell upper and lower case apart
+        for reference in references(column.name, column.expression, (*where, "expression")):
+            if reference.casefold() == target.casefold():
+                raise StageError(
+                    "a derived column uses the target",
+                    f"derived column {column.name!r} reads {target!r}, which is not known when the model predicts",
+                    path=(*where, "expression"),
+                )
+            if reference.casefold() not in names:
+                raise unknown_column(reference, list(known), (*where, "expression"))
+            read.add(names[reference.casefold()])
+        kind = result_type(column.name, column.expression, known, (*where, "expression"))
+        derived.append(Derived(column.name, column.expression, kind))
+        known[column.name] = kind
+    return derived, read & set(types)
+
+
+def _chosen(
+    features: Features, types: dict[str, ColumnType], target: str, profile: Profile, notes: list[str]
+) -> list[str]:
+    """The raw columns that are features, in the order of the data; what was left out goes to `notes`."""
+    candidates = [name for name in types if name != target]
+    for position, name in enumerate(features.exclude):
+        if name not in types:
+            raise unknown_column(name, candidates, ("features", "exclude", position))
+    if features.include is not None:
+        for position, name in enumerate(features.include):
+            if name == target:
+                raise StageError(
+                    "the target is no feature",
+                    f"{name!r} is the column to predict",
+                    "remove it from features.include",
+                    path=("features", "include", position),
+                )
+            if name not in types:
+                raise unknown_column(name, candidates, ("features", "include", position))
+        return [name for name in candidates if name in features.include]
+    facts = {column.name: column for column in profile.columns}
+    chosen = []
+    for name in candidates:
+        if name in features.exclude:
+            continue
+        reason = _useless(facts[name], profile.rows, features)
+        if reason:
+            notes.append(f"column {name} is left out: {reason}")
+        else:
+            chosen.append(name)
+    return chosen
+
+
+def _useless(column: ColumnProfile, rows: int, features: Features) -> str | None:
+    """Why a column that nobody asked for is left out, if it is."""
+    if column.nulls == rows:
+        return "it has no value in the training part"
+    if column.distinct == 1 and column.nulls == 0:
+        return "it has the same value in every row of the training part"
+    unique = column.distinct == rows - column.nulls and column.distinct > _FEW_ROWS
+    if column.type == "string" and unique:
+        return "every row has another text, as ids and free text do"
+    if column.type == "integer" and unique and _IDENTIFIER.search(column.name):
+        return "it numbers the rows"
+    if column.type == "timestamp" and features.datetime.parts == ():
+        return "features.datetime.parts is empty"
+    return None
+
+
+def _input(name: str, kind: ColumnType, nullable: bool, table: pa.Table) -> InputColumn:
+    """One input with what the training part shows of it."""
+    import pyarrow.compute as pc
+
+    from tenure.ml.signature import InputColumn
+
+    values = table.column(name).drop_null()
+    if kind == "string":
+        distinct = pc.unique(values)
+        listed = tuple(sorted(distinct.to_pylist())) if len(distinct) <= MOST_LISTED else None
+        return InputColumn(name, kind, nullable, categories=listed)
+    if kind == "boolean" or len(values) == 0:
+        return InputColumn(name, kind, nullable)
+    ends = pc.min_max(values)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if kind == "timestamp":
+        return InputColumn(name, kind, nullable, minimum=low.isoformat(), maximum=high.isoformat())
+    return InputColumn(name, kind, nullable, minimum=low, maximum=high)
+
+
+def _recipe(
+    features: Features,
+    inputs: Iterable[InputColumn],
+    raw: Sequence[str],
+    derived: Sequence[Derived],
+    table: pa.Table,
+) -> Recipe:
+    from tenure.ml.recipe import CategoricalFeatures, DatetimeFeatures, NumericFeatures, Recipe
+
+    columns = tuple(inputs)
+    kinds: dict[str, Any] = {column.name: column.type for column in columns if column.name in raw}
+    kinds |= {column.name: column.type for column in derived}
+
+    def of(*wanted: str) -> tuple[str, ...]:
+        return tuple(name for name, kind in kinds.items() if kind in wanted)
+
+    parts = features.datetime.parts
+    timestamps = of("timestamp")
+    return Recipe(
+        inputs=columns,
+        derived=tuple(derived),
+        numeric=NumericFeatures(
+            of("number", "integer"),
+            features.numeric.missing_value_strategy,
+            features.numeric.missing_indicator,
+            features.numeric.scaling,
+        ),
+        boolean=of("boolean"),
+        categorical=CategoricalFeatures(
+            of("string"),
+            features.categorical.encoding,
+            features.categorical.rare_below,
+            features.categorical.max_categories,
+        ),
+        datetime=DatetimeFeatures(
+            () if parts == () else timestamps,
+            _default_parts(timestamps, table) if parts is None else parts,
+            features.datetime.cyclical,
+        ),
+    )
+
+
+def _default_parts(timestamps: Sequence[str], table: pa.Table) -> tuple[DatetimePart, ...]:
+    """Parts that recur; the hour only where the times of day differ, since dates alone are all midnight."""
+    import pyarrow.compute as pc
+
+    for name in timestamps:
+        # A derived timestamp is not in the table: its times of day are not known to be equal.
+        if name not in table.column_names or len(pc.unique(pc.hour(table.column(name).drop_null()))) > 1:
+            return ("month", "dayofweek", "dayofyear", "hour")
+    return ("month", "dayofweek", "dayofyear")

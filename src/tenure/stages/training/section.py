@@ -1,0 +1,160 @@
+"""The section `training`: which algorithms are searched, for how long, judged how; declares search and model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+
+from tenure.core.effect import Effect
+from tenure.graph.resource import Part, Resource, Sort, resource
+from tenure.ml.metric_names import MINIMIZED, MetricName
+from tenure.spec.base import DurationText, FieldProblem, SpecModel, field
+from tenure.stages.base import (
+    Identity,
+    Output,
+    StageContext,
+    no_conditions,
+    no_inputs,
+    no_target,
+    nothing_observed,
+    nothing_to_verify,
+)
+from tenure.stages.training.algorithms import Algorithms
+
+if TYPE_CHECKING:
+    from tenure.plan.view import Target
+
+NAME = "training"
+SNAPSHOT, RECIPE, SEARCH, MODEL = "data/snapshot", "features/recipe", "training/search", "training/model"
+VERSION = 1
+
+
+class Objective(SpecModel):
+    """What the search makes as good as it can."""
+
+    primary_metric: MetricName | None = field(
+        Effect.RETRAIN,
+        "The metric that decides between trials; when left out roc_auc for two classes, accuracy for more, rmse for "
+        "numbers.",
+        None,
+    )
+    goal: Literal["maximize", "minimize"] | None = field(
+        Effect.RETRAIN, "Follows from the metric; may be written down for readers.", None
+    )
+
+    @model_validator(mode="after")
+    def _goal_fits(self) -> Self:
+        if self.goal and self.primary_metric:
+            expected = "minimize" if self.primary_metric in MINIMIZED else "maximize"
+            if self.goal != expected:
+                raise FieldProblem(
+                    f"{self.primary_metric} is a metric to {expected}", at=("goal",), hint="remove goal"
+                )
+        return self
+
+
+class Limits(SpecModel):
+    """When the search ends: at whatever limit comes first."""
+
+    max_trials: int = field(Effect.RETRAIN, "Most trials, over all algorithms.", 30, ge=1, le=100_000)
+    timeout: DurationText | None = field(
+        Effect.RETRAIN,
+        "No trial starts after so much time; one always runs. Time limits make the result depend on the machine.",
+        None,
+        examples=["2m"],
+    )
+
+
+class CrossValidation(SpecModel):
+    """How a trial is scored on rows it has not learned from."""
+
+    type: Literal["stratified", "kfold", "time_series"] | None = field(
+        Effect.RETRAIN,
+        "`stratified` keeps the shares of the classes, `time_series` learns from the past and is scored on the future. "
+        "When left out: time_series after a datetime split, else stratified for classes and kfold for numbers.",
+        None,
+    )
+    folds: int = field(Effect.RETRAIN, "Number of folds: how often each trial is fitted.", 5, ge=2, le=50)
+
+
+class EarlyTermination(SpecModel):
+    """When a trial that does badly is given up."""
+
+    type: Literal["fold", "none"] = field(
+        Effect.RETRAIN,
+        "`fold` gives a trial up when, after two folds or more, its mean is worse than the worst fold of the best one.",
+        "fold",
+    )
+
+
+class Training(SpecModel):
+    """Which algorithms are searched, for how long, and what makes one model better than another."""
+
+    objective: Objective = field(Effect.RETRAIN, "What the search makes as good as it can.", Objective)
+    algorithms: Algorithms = field(
+        Effect.RETRAIN,
+        "The algorithms to search among, each with its search space.",
+        examples=[{"xgboost": {}, "logistic_regression": {}}],
+    )
+    sampling_algorithm: Literal["tpe", "random"] = field(
+        Effect.RETRAIN,
+        "`tpe` learns from earlier trials where to look next, `random` does not.",
+        "tpe",
+    )
+    limits: Limits = field(Effect.RETRAIN, "When the search ends.", Limits)
+    cross_validation: CrossValidation | None = field(
+        Effect.RETRAIN,
+        "How a trial is scored. When left out: 5 folds, or the validation part where the split has one.",
+        None,
+        examples=[{"type": "stratified", "folds": 5}],
+    )
+    early_termination: EarlyTermination = field(
+        Effect.RETRAIN, "When a trial that does badly is given up.", EarlyTermination
+    )
+    seed: int = field(
+        Effect.RETRAIN,
+        "Start of all chance in folds, sampling and fitting: the same seed gives the same model.",
+        7,
+        ge=0,
+        lt=2**31,
+    )
+
+
+def declare(identity: Identity, section: Training) -> Iterable[Resource]:
+    """The search and the model; the model is fitted again only when the search has another winner."""
+    yield resource(
+        identity.model,
+        SEARCH,
+        Sort.ARTIFACT,
+        {"training": section},
+        needs=(SNAPSHOT, RECIPE),
+        version=VERSION,
+    )
+    yield resource(
+        identity.model,
+        MODEL,
+        Sort.ARTIFACT,
+        {"training": Part(section, ("seed",))},
+        needs=(SNAPSHOT, RECIPE, SEARCH),
+        version=VERSION,
+    )
+
+
+def realise(resource: Resource, target: Target | None, context: StageContext) -> Output:
+    """Run the search, or fit its winner to all training rows."""
+    if resource.local == SEARCH:
+        from tenure.stages.training.search import run_search
+
+        return run_search(Training.model_validate(resource.config["training"]), resource.address, context)
+    from tenure.stages.training.fitting import fit_winner
+
+    return fit_winner(resource.config["training"]["seed"], context)
+
+
+target = no_target
+verify = nothing_to_verify
+observe_inputs = no_inputs
+conditions = no_conditions
+observe = nothing_observed

@@ -1,0 +1,133 @@
+"""Algorithm `xgboost`: gradient-boosted trees with the number of rounds found by early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tenure.core.effect import Effect
+from tenure.core.errors import StageError
+from tenure.spec.base import SpecModel, field
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting
+from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Uniform, Value
+
+_OBJECTIVES = {
+    "binary": ("binary:logistic", "logloss"),
+    "multiclass": ("multi:softprob", "mlogloss"),
+    "regression": ("reg:squarederror", "rmse"),
+}
+
+
+class XgboostSpace(SpecModel):
+    """Parameters of xgboost that are searched."""
+
+    learning_rate: Dimension = field(
+        Effect.RETRAIN,
+        "How much each tree corrects; smaller needs more trees.",
+        LogUniform(type="loguniform", low=0.02, high=0.3),
+    )
+    max_depth: Dimension = field(
+        Effect.RETRAIN, "Depth of a tree: how many features can act together.", Int(type="int", low=2, high=9)
+    )
+    min_child_weight: Dimension = field(
+        Effect.RETRAIN,
+        "Least weight of rows in a leaf; more is more cautious.",
+        LogUniform(type="loguniform", low=0.5, high=20),
+    )
+    subsample: Dimension = field(
+        Effect.RETRAIN, "Share of the rows each tree sees.", Uniform(type="uniform", low=0.5, high=1.0)
+    )
+    colsample_bytree: Dimension = field(
+        Effect.RETRAIN, "Share of the features each tree sees.", Uniform(type="uniform", low=0.4, high=1.0)
+    )
+    reg_lambda: Dimension = field(
+        Effect.RETRAIN, "L2 penalty on leaf values.", LogUniform(type="loguniform", low=0.01, high=20)
+    )
+    reg_alpha: Dimension = field(Effect.RETRAIN, "L1 penalty on leaf values.", Fixed(type="fixed", value=0.0))
+    gamma: Dimension = field(
+        Effect.RETRAIN, "Least improvement that justifies a split.", Fixed(type="fixed", value=0.0)
+    )
+    n_estimators: Dimension = field(
+        Effect.RETRAIN,
+        "Most trees; early stopping uses fewer. Without early stopping, the number of trees.",
+        Fixed(type="fixed", value=500),
+    )
+
+
+class Xgboost(Algorithm):
+    """Gradient-boosted trees: strong on tables of any size, with missing values and mixed scales."""
+
+    search_space: XgboostSpace = field(
+        Effect.RETRAIN, "Values of the parameters to search; each has a default.", XgboostSpace
+    )
+    early_stopping_rounds: int = field(
+        Effect.RETRAIN,
+        "Stop adding trees after so many without improvement on the validation fold; the final model gets the mean "
+        "number of trees of the folds. 0 turns it off.",
+        30,
+        ge=0,
+    )
+
+    TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    START: ClassVar[Mapping[str, Value]] = {
+        "learning_rate": 0.1,
+        "max_depth": 5,
+        "min_child_weight": 1.0,
+        "subsample": 0.9,
+        "colsample_bytree": 0.9,
+        "reg_lambda": 1.0,
+        "reg_alpha": 0.0,
+        "gamma": 0.0,
+        "n_estimators": 500,
+    }
+
+    def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
+        """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
+        try:
+            import xgboost
+        except ImportError as error:
+            raise StageError(
+                "xgboost is not installed",
+                "the algorithm xgboost needs a package that is an extra",
+                "pip install 'tenure[xgboost]'",
+                path=("training", "algorithms", "xgboost"),
+            ) from error
+
+        objective, measure = _OBJECTIVES[setting.task]
+        settings = {
+            name: value for name, value in params.items() if name not in ("n_estimators", "rounds")
+        } | {
+            "objective": objective,
+            "eval_metric": measure,
+            "tree_method": "hist",
+            "seed": setting.seed,
+            "nthread": setting.threads,
+            "verbosity": 0,
+        }
+        if setting.task == "multiclass":
+            settings["num_class"] = setting.classes
+        train = _quantiles(rows, setting.threads, None)
+        rounds = int(params.get("rounds", params["n_estimators"]))
+        if validation is None or not self.early_stopping_rounds:
+            return Fit(xgboost.train(settings, train, rounds), {"rounds": rounds})
+        booster = xgboost.train(
+            settings,
+            train,
+            rounds,
+            evals=[(_quantiles(validation, setting.threads, train), "validation")],
+            early_stopping_rounds=self.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        best = booster.best_iteration + 1
+        return Fit(booster[:best], {"rounds": best})
+
+
+def _quantiles(rows: Rows, threads: int, reference: Any) -> Any:
+    """The rows in xgboost's own form, built once and used for every trial on them."""
+    import xgboost
+
+    if "xgboost" not in rows.cache:
+        rows.cache["xgboost"] = xgboost.QuantileDMatrix(
+            rows.matrix, rows.target, nthread=threads, ref=reference
+        )
+    return rows.cache["xgboost"]
