@@ -34,8 +34,8 @@ def plan_schema() -> str:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Tenure plan",
-        "description": f"What `tenure plan --json` prints and `--out` saves, format {FORMAT_VERSION}. Minor versions only "
-        "add fields: ignore those you do not know.",
+        "description": f"What `tenure plan --json` prints and `--out` saves, format {FORMAT_VERSION}. "
+        "Minor versions only add fields: ignore those you do not know.",
         **msgspec.json.schema(Plan),
     }
     return document(schema)
