@@ -75,9 +75,8 @@ class World:
         )  # fmt: skip
         state = self.store.read(model)
         with self.store.lease(model, "test") as lease:
-            entry = self.store.begin(
-                lease, apply_id="a", address=record.address, action="create", reason="new", fingerprint="f", at=NOW, by="ann"
-            )  # fmt: skip
+            step = {"apply_id": "a", "address": record.address, "action": "create", "reason": "new"}
+            entry = self.store.begin(lease, **step, fingerprint="f", at=NOW, by="ann")
             serial = state.serial if state else 0
             self.store.finish(lease, entry, outcome="done", at=NOW, record=record, serial=serial)
         return record.digest
@@ -85,7 +84,13 @@ class World:
     def version(self, number: int, model: str = "churn") -> None:
         """Register a version whose probabilities differ from those of the others."""
         artifacts = {name: self.artifacts.put(data) for name, data in save(predictor(number / 10)).items()}
-        value = {"number": number, "passed": True, "failed": [], "status": "candidate", "model_digest": str(number)}
+        value = {
+            "number": number,
+            "passed": True,
+            "failed": [],
+            "status": "candidate",
+            "model_digest": str(number),
+        }
         self.record(model, "governance/version", value, artifacts=artifacts, ordinal=number)
 
     def snapshot(self, model: str = "churn") -> None:
@@ -122,7 +127,9 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
-    def predict(self, row: Any = ROW, model: str = "churn", **headers: str) -> tuple[int, dict[str, str], Any]:
+    def predict(
+        self, row: Any = ROW, model: str = "churn", **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return self("POST", f"/models/{model}/predict", row, names)
 
@@ -171,3 +178,22 @@ def asking(shared: tuple[World, Running]) -> Iterator[Client]:
     client = Client(shared[1].url)
     yield client
     client.close()
+
+
+@pytest.fixture
+def clients() -> Iterator[Any]:
+    """Makes clients of a URL, and closes them in the end."""
+    made: list[Client] = []
+
+    def make(url: str) -> Client:
+        made.append(Client(url))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def make_predictor() -> Any:
+    return predictor

@@ -31,7 +31,13 @@ def expected(world: Any, rows: list[dict[str, Any]]) -> np.ndarray:
     from tenure.stages.deployment.versions import load_version
 
     record = world.store.read("churn").versions[1]
-    table = pa.table({"age": [r["age"] for r in rows], "visits": [r["visits"] for r in rows], "plan": [r["plan"] for r in rows]})
+    table = pa.table(
+        {
+            "age": [r["age"] for r in rows],
+            "visits": [r["visits"] for r in rows],
+            "plan": [r["plan"] for r in rows],
+        }
+    )
     return load_version(world.artifacts, record).predict(table).probabilities
 
 
@@ -138,7 +144,9 @@ def test_tensors_that_fit(asking, changes):
 
 
 def test_only_the_outputs_that_were_asked_for(asking):
-    _, _, document = asking("POST", "/v2/models/churn/infer", tensors() | {"outputs": [{"name": "probabilities"}]})
+    _, _, document = asking(
+        "POST", "/v2/models/churn/infer", tensors() | {"outputs": [{"name": "probabilities"}]}
+    )
     assert [output["name"] for output in document["outputs"]] == ["probabilities"]
 
 
@@ -158,7 +166,11 @@ def test_only_the_outputs_that_were_asked_for(asking):
         ({"age": 3}, 400, 'must be an object with "name"'),
         ({"again": tensor("plan", "BYTES", ["gold"])}, 400, "comes twice"),
         ({"plan": tensor("plan", "BYTES", ["!"], parameters={"content_type": "base64"})}, 400, "not base64"),
-        ({"plan": tensor("plan", "BYTES", ["x"], parameters={"content_type": "hg"})}, 400, "unknown content_type"),
+        (
+            {"plan": tensor("plan", "BYTES", ["x"], parameters={"content_type": "hg"})},
+            400,
+            "unknown content_type",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit(asking, changes, status, words):
@@ -168,7 +180,9 @@ def test_tensors_that_do_not_fit(asking, changes, status, words):
     assert words in document["error"], "clients of the protocol look at `error`"
 
 
-@pytest.mark.parametrize("body", [[], {}, {"inputs": 3}, {"inputs": [], "outputs": 3}, tensors() | {"outputs": ["x"]}])
+@pytest.mark.parametrize(
+    "body", [[], {}, {"inputs": 3}, {"inputs": [], "outputs": 3}, tensors() | {"outputs": ["x"]}]
+)
 def test_what_is_no_inference_request_at_all(asking, body):
     assert asking("POST", "/v2/models/churn/infer", body)[0] == 400
 
@@ -196,7 +210,9 @@ def test_rows_that_do_not_fit_name_every_field(asking, row, errors):
     status, headers, document = asking.predict({"rows": [ROW, row]})
     assert status == 422
     assert headers["content-type"] == "application/problem+json"
-    assert [(e["row"], e["field"], e["code"]) for e in document["errors"]] == [(1, *error) for error in errors]
+    assert [(e["row"], e["field"], e["code"]) for e in document["errors"]] == [
+        (1, *error) for error in errors
+    ]
     assert document["error_count"] == len(errors)
 
 
@@ -255,9 +271,9 @@ def test_a_chunked_body_over_the_limit_is_refused_while_it_arrives(shared):
     host = shared[1].url.removeprefix("http://")
     for chunks, status in ((3, 200), (120, 413)):
         connection = http.client.HTTPConnection(host, timeout=20)
-        blanks = (b" " * 1000 for _ in range(chunks))
-        connection.request("POST", "/models/churn/predict", body=iter([json.dumps(ROW).encode(), *blanks]), encode_chunked=True,
-                           headers={"Transfer-Encoding": "chunked"})  # fmt: skip
+        body = iter([json.dumps(ROW).encode(), *[b" " * 1000] * chunks])
+        chunked = {"Transfer-Encoding": "chunked"}
+        connection.request("POST", "/models/churn/predict", body, chunked, encode_chunked=True)
         assert connection.getresponse().status == status
         connection.close()
 

@@ -72,7 +72,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
 
 
 class Server:
-    """The application over one follower and one prediction log. `close` waits for neither clients nor requests."""
+    """The application over one follower, which starts with it, and one prediction log."""
 
     def __init__(self, follower: Follower, log: PredictionLog) -> None:
         self._follower = follower
@@ -82,7 +82,7 @@ class Server:
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="tenure-predict")
 
     def close(self) -> None:
-        """Stop following, let running batches end, write the prediction log."""
+        """Stop following, let running batches end, write the prediction log. Closing again does nothing."""
         self._follower.stop()
         self._threads.shutdown()
         self._log.close()
@@ -103,6 +103,7 @@ class Server:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await asyncio.to_thread(self._follower.start)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 # Here, and not after the server has returned: a second signal may end the process right then.
@@ -251,7 +252,12 @@ class Server:
             loop = asyncio.get_running_loop()
             predictions, flags = await loop.run_in_executor(self._threads, _answer_rows, live, asked.rows)
         ids = [uuid.uuid4().hex for _ in asked.rows]
-        self._log.add(Entry(live, arm, asked.rows, ids, predictions, received_at, endpoint.log))
+        self._log.add(
+            Entry(
+                live.model, live.number, live.signature, live.timestamp,
+                arm, asked.rows, ids, predictions, received_at, endpoint.log,
+            )
+        )  # fmt: skip
         self.metrics.rows.labels(endpoint.model, str(live.number)).inc(len(ids))
         for flag in flags:
             self.metrics.flags.labels(endpoint.model, flag.field, flag.code).inc()

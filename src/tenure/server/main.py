@@ -65,11 +65,14 @@ def serve(
     this returns. Raises TenureError when the port cannot be had.
     """
     listener = listen(host, port)
+    app = _application(reader, artifacts, predictions, poll_seconds, on_swap)
+    server = _Graceful(app, lambda: announce(_url(listener)))
     try:
-        app = _application(reader, artifacts, predictions, poll_seconds, on_swap)
-        announce(_url(listener))
-        _server(app).run(sockets=[listener])
+        with server.signals():
+            server.run(sockets=[listener])
     finally:
+        # Done already, unless a second Ctrl-C made the server leave at once.
+        app.close()
         listener.close()
 
 
@@ -86,7 +89,7 @@ def start(
     """Serve in a thread; port 0 takes a free one. Raises TenureError when the port cannot be had."""
     listener = listen(host, port)
     app = _application(reader, artifacts, predictions, poll_seconds, on_swap)
-    return Running(_server(app), listener, app)
+    return Running(_Graceful(app), listener, app)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -125,33 +128,36 @@ def _application(
     on_swap: Callable[[Table], None],
 ) -> Server:
     follower = Follower(reader, artifacts, poll_seconds=poll_seconds, on_swap=on_swap)
-    app = Server(follower, PredictionLog(predictions))
-    follower.start()
-    return app
+    return Server(follower, PredictionLog(predictions))
 
 
-def _server(app: Server) -> uvicorn.Server:
-    return _Quiet(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+class _Graceful(uvicorn.Server):
+    """Ends with exit code 0 on a termination signal, from the first moment on.
+
+    uvicorn listens to signals only while it serves, and raises them again when it has ended.
+    """
+
+    def __init__(self, app: Server, announce: Callable[[], None] = lambda: None) -> None:
+        self._announce = announce
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
         )
-    )
 
-
-class _Quiet(uvicorn.Server):
-    """Ends with exit code 0 on a termination signal: uvicorn itself raises the signal again when all is done."""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, and say so."""
+        await super().startup(sockets)
+        self._announce()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into a graceful stop while the server runs."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
+    def signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to end gracefully."""
         before = {
             number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -160,6 +166,11 @@ class _Quiet(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: `signals` is in force already."""
+        yield
 
 
 def _url(listener: socket.socket) -> str:

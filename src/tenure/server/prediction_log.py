@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,19 +18,22 @@ import pyarrow as pa
 from tenure.ml.inference_log import write_segment
 from tenure.ml.logged_rows import log_table
 from tenure.ml.predictions import Predictions
-from tenure.ml.signature import rows_to_table
+from tenure.ml.signature import Signature, rows_to_table
 from tenure.stages.deployment.batch import sampled
-
-if TYPE_CHECKING:
-    from tenure.server.routing import LiveVersion
 
 _LOG = logging.getLogger("tenure.server")
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
-    """The rows of one answered request. `settings` is the `log` block of the endpoint that answered it."""
+    """The rows of one answered request. `settings` is the `log` block of the endpoint that answered it.
 
-    version: LiveVersion
+    It names the version and does not hold it: what waits to be written must not keep a replaced version in memory.
+    """
+
+    model: str
+    version: int
+    signature: Signature
+    timestamp: str | None
     arm: str
     rows: Sequence[Mapping[str, Any]]
     ids: Sequence[str]
@@ -97,6 +100,7 @@ class PredictionLog:
         if self._unwritten:
             _LOG.error("%d predictions could not be written to the log", self._unwritten_rows)
             self.dropped += self._unwritten_rows
+            self._unwritten, self._unwritten_rows = [], 0
 
     def _run(self) -> None:
         while True:
@@ -117,22 +121,23 @@ class PredictionLog:
             return entries
 
     def _write(self, entries: list[Entry]) -> None:
-        groups: dict[tuple[int, int], list[Entry]] = {}
+        groups: dict[tuple[str, int, int, int], list[Entry]] = {}
         for entry in entries:
-            # Entries of one version under one set of settings fit into one table; both are kept alive by the entries.
-            groups.setdefault((id(entry.version), id(entry.settings)), []).append(entry)
+            # Entries of one version under one set of settings fit into one table; `id` is safe, the entries hold both.
+            key = (entry.model, entry.version, id(entry.signature), id(entry.settings))
+            groups.setdefault(key, []).append(entry)
         pending, self._unwritten = self._unwritten, []
         for group in groups.values():
             try:
                 table = _table(group)
             # One odd request must not cost the others their log.
             except Exception:
-                _LOG.exception("%s: predictions cannot be logged", group[0].version.model)
+                _LOG.exception("%s: predictions cannot be logged", group[0].model)
                 self.errors += 1
                 self.dropped += sum(len(entry.ids) for entry in group)
                 continue
             if table.num_rows:
-                pending.append((self._folder / group[0].version.model, table))
+                pending.append((self._folder / group[0].model, table))
         kept = 0
         for folder, table in pending:
             try:
@@ -150,27 +155,29 @@ class PredictionLog:
 
 def _table(entries: list[Entry]) -> pa.Table:
     """The sampled rows of one version's requests as one table."""
-    version, settings = entries[0].version, entries[0].settings
+    first = entries[0]
+    signature, settings = first.signature, first.settings
     rows = [row for entry in entries for row in entry.rows]
     ids = [name for entry in entries for name in entry.ids]
-    inputs = rows_to_table(version.signature, rows)
-    first = entries[0].predictions
+    inputs = rows_to_table(signature, rows)
     probabilities = None
-    if first.probabilities is not None:
+    if first.predictions.probabilities is not None:
         probabilities = np.concatenate([entry.predictions.probabilities for entry in entries])
     predictions = Predictions(
-        np.concatenate([entry.predictions.labels for entry in entries]), probabilities, first.classes
+        np.concatenate([entry.predictions.labels for entry in entries]),
+        probabilities,
+        first.predictions.classes,
     )
     name = settings.get("id_column")
     table = log_table(
-        version.signature,
+        signature,
         inputs,
         predictions,
         ids=ids,
         received_at=[entry.received_at for entry in entries for _ in entry.ids],
-        version=version.number,
+        version=first.version,
         arm=[entry.arm for entry in entries for _ in entry.ids],
-        timestamp=_timestamps(version.timestamp, inputs, rows),
+        timestamp=_timestamps(first.timestamp, inputs, rows),
         id_column=(name, _identities(rows, name)) if name else None,
         redact=settings.get("redact", ()),
     )
