@@ -28,7 +28,12 @@ def find(project: Path, pattern: str) -> list[Path]:
 
 def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[Path]:
     """As `find`, every file there, readable and not empty. Raises StageError pointing to `where`."""
-    files = find(project, pattern)
+    try:
+        files = find(project, pattern)
+    except OSError as error:
+        raise StageError(
+            "a source file cannot be found", f"{pattern!r}: {error.strerror}", path=where
+        ) from error
     if not files:
         raise StageError(
             "a source file is missing",
@@ -71,7 +76,7 @@ def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[P
 def fingerprint(
     project: Path, pattern: str, recorded: Mapping[str, Any] | None, *, count_lines: bool
 ) -> dict[str, Any]:
-    """What the files are now: `{digest, size, mtime_ns, rows?}`, or `{missing: True}`.
+    """What the files are now: `{path, size, mtime_ns, digest, rows?}`, or `{missing: True}`.
 
     Content is hashed only when size or time differ from the recorded ones. `rows` counts lines after the header, so
     it is too high for text with line breaks inside quotes.
@@ -82,6 +87,7 @@ def fingerprint(
             return {"missing": True}
         stats = [file.stat() for file in files]
         found: dict[str, Any] = {
+            "path": pattern,
             "size": sum(stat.st_size for stat in stats),
             "mtime_ns": max(stat.st_mtime_ns for stat in stats),
         }

@@ -30,6 +30,18 @@ def require(table: pa.Table, name: str, where: Where) -> pa.ChunkedArray:
     )
 
 
+def refuse_repeated_names(names: Sequence[str], what: str, hint: str, where: Where) -> None:
+    """Raises StageError when `what` (the header of a file, a query) has a column name more than once."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StageError(
+            "duplicate column names",
+            f"{what} has more than one column called {', '.join(twice)}",
+            hint,
+            path=where,
+        )
+
+
 def require_number(table: pa.Table, name: str, where: Where) -> pa.ChunkedArray:
     """As `require`, and the column holds numbers."""
     import pyarrow as pa

@@ -8,6 +8,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tenure.core.digest import digest
 from tenure.core.errors import Interrupted, StageBlocked, StageError
 from tenure.core.events import StepProgress
@@ -71,8 +73,6 @@ def take(data: Data, address: str, context: StageContext) -> Output:
         "notes": notes,
         **facts,
     }
-    import msgspec
-
     return Output(
         digest=digest([content_digest(table), meaning, data.timestamp_column]),
         value=value,
@@ -90,13 +90,12 @@ def _read(
     from tenure.ml.columns import canonical, content_digest, logical_type
 
     tables, fingerprints = {}, {}
-    previous = {} if context.previous is None else context.previous.value.get("sources", {})
     for position, (name, source) in enumerate(data.sources.items()):
         if context.stopping():
             raise Interrupted("stopped before all sources were read")
         context.emit(StepProgress(address, position, len(data.sources), f"reading {name}"))
         where = ("data", "sources", name)
-        before = source.fingerprint(context.project, previous.get(name))
+        before = source.fingerprint(context.project, None)
         table = source.load(context.project, where)
         if not before.get("missing") and source.fingerprint(context.project, before) != before:
             raise StageError(
@@ -280,5 +279,10 @@ def _stored(table: pa.Table, context: StageContext) -> str:
 
     with tempfile.TemporaryDirectory(prefix="tenure-") as folder:
         file = Path(folder) / "snapshot.parquet"
-        pq.write_table(table.combine_chunks(), file, compression="zstd", row_group_size=1 << 17)
+        try:
+            pq.write_table(table.combine_chunks(), file, compression="zstd", row_group_size=1 << 17)
+        except OSError as error:
+            raise StageError(
+                "the snapshot cannot be written", str(error), "make room in the folder for temporary files"
+            ) from error
         return context.artifacts.put_file(file)

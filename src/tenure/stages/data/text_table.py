@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
 from tenure.stages.data.files import open_bytes
-from tenure.stages.data.lookup import Where
+from tenure.stages.data.lookup import Where, refuse_repeated_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,14 +118,9 @@ def _header(
             delimiter = _sniff(head)
         cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
         names = [cell.strip() or f"column_{position}" for position, cell in enumerate(cells)]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise StageError(
-                "duplicate column names",
-                f"the header of {shown.name} has more than one column called {', '.join(twice)}",
-                "rename them in the file",
-                path=(*where, "path"),
-            )
+        refuse_repeated_names(
+            names, f"the header of {shown.name}", "rename them in the file", (*where, "path")
+        )
         if len(names) == 1:
             inside = [sign for sign in DELIMITERS if sign != delimiter and sign in names[0]]
             if inside:
@@ -148,13 +143,13 @@ def _header(
 
 
 def _head(file: Path, shown: Path, where: Where) -> str:
-    with open_bytes(file) as stream:
-        try:
+    try:
+        with open_bytes(file) as stream:
             data = stream.read(_HEAD)
-        except (OSError, EOFError) as error:
-            raise StageError(
-                "a source file cannot be read", f"{shown.name}: {error}", path=(*where, "path")
-            ) from error
+    except (OSError, EOFError) as error:
+        raise StageError(
+            "a source file cannot be read", f"{shown.name}: {error}", path=(*where, "path")
+        ) from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _wrong_encoding(shown, "it begins with the mark of UTF-16", "utf-16", where)
     try:
@@ -185,7 +180,7 @@ def _scan(files: Sequence[Path], names: Sequence[str], delimiter: str, null_valu
     """The table function that reads the files as text. Columns are called c0, c1, ... to be free of their names."""
     paths = ", ".join(_literal(glob.escape(str(file))) for file in files)
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(len(names)))
-    nulls = ", ".join(_literal(text) for text in null_values) or "''"
+    nulls = ", ".join(_literal(text) for text in dict.fromkeys(["", *null_values]))
     return (
         f"read_csv([{paths}], auto_detect = false, columns = {{{columns}}}, header = true, "
         f"delim = {_literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{nulls}], "
@@ -201,25 +196,20 @@ def _kinds(
     timestamp_format: str | None,
 ) -> dict[str, str]:
     """The type of each column: what a sample allows is tested on every row."""
-    found = dict(types)
     free = {n: list(_LOOKS_LIKE) for n, name in enumerate(names) if name not in types}
     for source in (f"(SELECT * FROM {scan} LIMIT {_SAMPLE})", scan):
-        items = [
-            f"count(c{n}) - count(*) FILTER ({_test(n, kind, timestamp_format)})"
-            for n in free
-            for kind in free[n]
-        ]
+        items = [f"count(c{n})" for n in free if free[n]]
+        items += [f"count(*) FILTER ({_test(n, kind, timestamp_format)})" for n in free for kind in free[n]]
         if not items:
             break
         counts = iter(_row(connection, f"SELECT {', '.join(items)} FROM {source}"))
-        free = {n: [kind for kind in kinds if next(counts) == 0] for n, kinds in free.items()}
-    known = [n for n, kinds in free.items() if kinds]
-    if known:
-        some = _row(connection, f"SELECT {', '.join(f'count(c{n})' for n in known)} FROM {scan}")
-        for n, count in zip(known, some, strict=True):
-            # No value contradicts any type in a column without values.
-            found[names[n]] = free[n][0] if count else "string"
-    return {name: found.get(name, "string") for name in names}
+        known = {n: next(counts) for n in free if free[n]}
+        free = {n: [kind for kind in kinds if next(counts) == known[n]] for n, kinds in free.items()}
+    else:
+        # No value contradicts any type in a column without values.
+        free = {n: kinds if known.get(n) else [] for n, kinds in free.items()}
+    found = {names[n]: kinds[0] for n, kinds in free.items() if kinds}
+    return {name: types.get(name) or found.get(name, "string") for name in names}
 
 
 def _refuse_misfits(

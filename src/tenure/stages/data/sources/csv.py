@@ -48,8 +48,8 @@ class Csv(SpecModel):
     )
     null_values: tuple[str, ...] = field(
         Effect.RETRAIN,
-        "Texts that stand for a missing value, written exactly so.",
-        ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"),
+        "Texts that stand for a missing value, written exactly so; an empty one always does.",
+        ("NA", "N/A", "NaN", "nan", "NULL", "null", "None"),
     )
     types: dict[str, Literal["number", "integer", "string", "boolean", "timestamp"]] = field(
         Effect.RETRAIN,

@@ -10,6 +10,7 @@ from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
 from tenure.stages.data import files
+from tenure.stages.data.lookup import refuse_repeated_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +50,10 @@ class Parquet(SpecModel):
                     "check the file, or the type of the source",
                     path=(*where, "path"),
                 ) from error
+            names = tables[-1].column_names
+            refuse_repeated_names(
+                names, file.name, "name them apart where the file is written", (*where, "path")
+            )
             if set(tables[-1].column_names) != set(tables[0].column_names):
                 difference = sorted(set(tables[-1].column_names) ^ set(tables[0].column_names))
                 raise StageError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SecretRef, SpecModel, field
+from tenure.stages.data.lookup import refuse_repeated_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +63,7 @@ class Sql(SpecModel):
                         path=(*where, "query"),
                     )
                 names = list(result.keys())
-                _refuse_duplicates(names, where)
+                refuse_repeated_names(names, "the query", "name them apart with AS", (*where, "query"))
                 batches = [_columns(names, rows) for rows in result.partitions(_BATCH)]
         except SQLAlchemyError as error:
             # The driver's own words: SQLAlchemy's add the statement, and for some errors its parameters.
@@ -123,17 +124,6 @@ def _no_driver(reason: str, place: tuple[str | int, ...]) -> StageError:
         "install the package of the driver into tenure's environment",
         path=place,
     )
-
-
-def _refuse_duplicates(names: Sequence[str], where: tuple[str | int, ...]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise StageError(
-            "duplicate column names",
-            f"the query gives more than one column called {', '.join(twice)}",
-            "name them apart with AS",
-            path=(*where, "query"),
-        )
 
 
 def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> pa.Table:
