@@ -5,19 +5,27 @@ from __future__ import annotations
 import enum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.base import Stage
 from tenure.stages.data import section as data
+from tenure.stages.data.section import Data
 from tenure.stages.deployment import section as deployment
+from tenure.stages.deployment.section import Deployment
 from tenure.stages.evaluation import section as evaluation
+from tenure.stages.evaluation.section import Evaluation
 from tenure.stages.features import section as features
+from tenure.stages.features.section import Features
 from tenure.stages.governance import section as governance
+from tenure.stages.governance.section import Governance
 from tenure.stages.monitoring import section as monitoring
+from tenure.stages.monitoring.section import Monitoring
 from tenure.stages.retirement import section as retirement
+from tenure.stages.retirement.section import Retirement
 from tenure.stages.training import section as training
+from tenure.stages.training.section import Training
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -40,8 +48,12 @@ class Metadata(SpecModel):
     )
     owner: str | None = field(Effect.METADATA, "The team or person who answers for the model.", None)
     description: str | None = field(Effect.METADATA, "What the model does, in a sentence or two.", None)
-    labels: dict[str, str] = field(Effect.METADATA, "Short key-value pairs to select models by: `tenure plan tag:KEY`.", dict)
-    annotations: dict[str, str] = field(Effect.METADATA, "Free key-value pairs for other tools; Tenure only keeps them.", dict)
+    labels: dict[str, str] = field(
+        Effect.METADATA, "Short key-value pairs to select models by: `tenure plan tag:KEY`.", dict
+    )
+    annotations: dict[str, str] = field(
+        Effect.METADATA, "Free key-value pairs for other tools; Tenure only keeps them.", dict
+    )
 
 
 class Model(SpecModel):
@@ -51,26 +63,32 @@ class Model(SpecModel):
     kind: Literal["Model"] = field(Effect.METADATA, "The kind of document.")
     metadata: Metadata = field(Effect.METADATA, "What the model is called and whose it is.")
     state: LifecycleState = field(
-        Effect.RETIRE, "Where the model should be in its life. Going back from retired is not possible.", LifecycleState.ACTIVE
+        Effect.RETIRE,
+        "Where the model should be in its life. Going back from retired is not possible.",
+        LifecycleState.ACTIVE,
     )
-    data: data.Data = field(Effect.RETRAIN, "Where the data comes from and what is done to it.")
-    features: features.Features | None = field(
+    data: Data = field(Effect.RETRAIN, "Where the data comes from and what is done to it.")
+    features: Features | None = field(
         Effect.RETRAIN, "How columns become model inputs. Everything has a default.", None
     )
-    training: training.Training = field(Effect.RETRAIN, "Which algorithms are searched, and for how long.")
-    evaluation: evaluation.Evaluation | None = field(
+    training: Training = field(Effect.RETRAIN, "Which algorithms are searched, and for how long.")
+    evaluation: Evaluation | None = field(
         Effect.EVALUATE, "How a trained model is judged, and which gates it has to pass to be released.", None
     )
-    governance: governance.Governance | None = field(
-        Effect.REAPPROVE, "Who answers for the model, what it is for, and who has to agree to a release.", None
+    governance: Governance | None = field(
+        Effect.REAPPROVE,
+        "Who answers for the model, what it is for, and who has to agree to a release.",
+        None,
     )
-    retirement: retirement.Retirement | None = field(
+    retirement: Retirement | None = field(
         Effect.RETIRE, "When and how the model ends, and who has to know.", None
     )
-    deployment: deployment.Deployment | None = field(
-        Effect.RELEASE, "How a released version is served. Without it the model is trained and registered only.", None
+    deployment: Deployment | None = field(
+        Effect.RELEASE,
+        "How a released version is served. Without it the model is trained and registered only.",
+        None,
     )
-    monitoring: monitoring.Monitoring | None = field(
+    monitoring: Monitoring | None = field(
         Effect.OPERATE, "What is watched while the model serves, and what follows from it.", None
     )
 
