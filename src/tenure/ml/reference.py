@@ -21,7 +21,12 @@ from tenure.ml.task import Task
 
 FORMAT = 1
 MOST_PREDICTIONS = 100_000
-PARTS = {"training": "train", "test": "test"}
+Dataset = Literal["training", "test", "all"]
+PARTS: dict[Dataset, tuple[str, ...]] = {
+    "training": ("train",),
+    "test": ("test",),
+    "all": ("train", "validation", "test"),
+}
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -33,7 +38,7 @@ class Reference(msgspec.Struct, frozen=True):
     task: Task
     classes: tuple[str | bool | int | float, ...]
     target: str
-    dataset: Literal["training", "test"]
+    dataset: Dataset
     rows: int
     snapshot: str
     columns: tuple[Column, ...]
@@ -46,7 +51,7 @@ def build(
     *,
     version: int,
     snapshot: str,
-    dataset: Literal["training", "test"],
+    dataset: Dataset,
     timestamp: str | None = None,
     seasonal: bool = False,
 ) -> Reference:
@@ -63,7 +68,7 @@ def build(
             "Release a version that was made from the present snapshot.",
             path=("monitoring", "reference"),
         )
-    part = table.filter(pc.equal(table.column("__split__"), PARTS[dataset]))
+    part = table.filter(pc.is_in(table.column("__split__"), value_set=pa.array(PARTS[dataset])))
     months = _months(part, timestamp) if seasonal else None
     inputs = [column for column in signature.inputs if column.type != "timestamp"]
     return Reference(

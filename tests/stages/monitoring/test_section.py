@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from tests.stages.monitoring.conftest import SIGNALS
 
 from tenure.core.errors import StageError
 from tenure.ml.reference import decode
 from tenure.plan.action import Reason
 from tenure.spec.base import effects_of
 from tenure.stages.monitoring.section import Monitoring, alerts_of
-from tests.stages.monitoring.conftest import SIGNALS
 
 
 def test_a_monitor_settles_after_one_apply(world):

@@ -1,9 +1,10 @@
 """Signal `model_performance`: the predictions are compared with what turned out to be true.
 
-A window with few labels cannot confirm a loss by itself, and a long window finds it late. So each window is judged
-twice: by its own rows, and pooled with the windows before it that count towards the same alert. Below the limit is a
-warning; it is critical only when a 95 % confidence interval, of the window or of the pool, lies wholly beyond the
-limit. Because the window itself has to be below the limit too, a pool of bad windows never outlives a recovery.
+A window with few labels cannot confirm a loss by itself, and a long window finds it late. So a window below the limit
+is judged alone and pooled with the one, two, ... windows before it that count towards the same alert. It is critical
+when one of these pools excludes the limit, else a warning. The pools share an error of 5 % (Bonferroni), so that
+looking several times does not raise false alarms. Because the window itself has to be below the limit too, a pool of bad
+windows never outlives a recovery.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from tenure.ml.reference import Reference
 
 CONFIDENCE = 0.95
-RESAMPLES = 500
+RESAMPLES = 2000
+_JUST_BELOW = 0.999999
 
 
 class ModelPerformance(SpecModel):
     """Computes a metric on the predictions whose truth has arrived (`tenure labels`).
 
-    Beyond the limit is a warning; it is critical when the confidence interval of the window, or of the latest windows
+    Beyond the limit is a warning; it is critical when a confidence interval of the window, or of the latest windows
     pooled, lies wholly beyond it.
     """
 
@@ -86,8 +88,6 @@ class ModelPerformance(SpecModel):
 
     def judge(self, rows: WindowRows) -> Judgement:
         """The performance of one window's labelled rows."""
-        import pyarrow as pa
-
         from tenure.ml.metrics import metric
 
         found, task = rows.labelled, rows.reference.task
@@ -106,30 +106,29 @@ class ModelPerformance(SpecModel):
         own = _interval(item, found, rows)
         if not math.isfinite(own.value):
             return insufficient(f"{self.metric} is not defined on these {found.num_rows} rows", **counts)
-        earlier = [table for table in rows.recent if table.num_rows]
-        pool = (
-            _interval(item, pa.concat_tables([*earlier, found], promote_options="permissive"), rows)
-            if earlier
-            else own
-        )
         beyond = _beyond(item, own.value, limit)
-        # A recovered window counts as good whatever the pool says; a single bad one needs the interval to exclude it.
-        confirmed = beyond and any(_excludes(item, interval, limit) for interval in (own, pool))
+        pool = _confirming(item, limit, rows) if beyond else None
         ratio = _ratio(item, own.value, limit)
+        evidence = {
+            "metric": self.metric,
+            "goal": item.goal,
+            "limit": rounded(limit),
+            "interval": _numbers(own),
+            "confidence": CONFIDENCE,
+            **counts,
+        }
+        if pool is not None:
+            windows, interval = pool
+            evidence["pooled"] = _numbers(interval) | {
+                "windows": windows,
+                "confidence": rounded(interval.confidence),
+            }
         return Judgement(
-            "critical" if confirmed else "warn" if beyond else "ok",
+            "critical" if pool else "warn" if beyond else "ok",
             rounded(own.value),
-            {"warn": ratio, "critical": ratio if confirmed or not beyond else min(ratio, 0.999999)},
-            _sentence(self.metric, item, own, pool, limit, confirmed, beyond),
-            {
-                "metric": self.metric,
-                "goal": item.goal,
-                "limit": rounded(limit),
-                "interval": _numbers(own),
-                "pooled": _numbers(pool) | {"windows": len(earlier) + 1},
-                "confidence": CONFIDENCE,
-                **counts,
-            },
+            {"warn": ratio, "critical": ratio if pool or not beyond else min(ratio, _JUST_BELOW)},
+            _sentence(self.metric, item, own, pool, limit),
+            evidence,
         )
 
     def _limit(self, item: Metric, promised: Mapping[str, float]) -> float | None:
@@ -144,7 +143,22 @@ class ModelPerformance(SpecModel):
         return max(absolute, relative) if item.goal == "maximize" else min(absolute, relative)
 
 
-def _interval(item: Metric, table: pa.Table, rows: WindowRows) -> Interval:
+def _confirming(item: Metric, limit: float, rows: WindowRows) -> tuple[int, Interval] | None:
+    """The shortest pool of the latest windows that excludes the limit, and how many windows it takes; None if none."""
+    import pyarrow as pa
+
+    tables = [rows.labelled, *reversed(rows.recent)]
+    confidence = 1 - (1 - CONFIDENCE) / len(tables)
+    for windows in range(1, len(tables) + 1):
+        if tables[windows - 1].num_rows or windows == 1:
+            pooled = pa.concat_tables(tables[:windows], promote_options="permissive")
+            interval = _interval(item, pooled, rows, confidence)
+            if _excludes(item, interval, limit):
+                return windows, interval
+    return None
+
+
+def _interval(item: Metric, table: pa.Table, rows: WindowRows, confidence: float = CONFIDENCE) -> Interval:
     from tenure.ml.metrics import bootstrap
     from tenure.ml.task import class_of
 
@@ -154,7 +168,7 @@ def _interval(item: Metric, table: pa.Table, rows: WindowRows) -> Interval:
     else:
         truth = [_class(class_of(value), rows.reference.classes) for value in labels]
     predictions = _predictions(table, rows.reference)
-    return bootstrap(item, truth, predictions, confidence=CONFIDENCE, resamples=RESAMPLES)
+    return bootstrap(item, truth, predictions, confidence=confidence, resamples=RESAMPLES)
 
 
 def _predictions(table: pa.Table, reference: Reference) -> Predictions:
@@ -207,7 +221,7 @@ def _ratio(item: Metric, value: float, limit: float) -> float:
         return 0.0 if worse <= allowed else 1.0
     ratio = rounded(max(worse, 0.0) / allowed)
     # Rounding must not move a value to the other side of the limit.
-    return max(ratio, 1.0) if _beyond(item, value, limit) else min(ratio, 0.999999)
+    return max(ratio, 1.0) if _beyond(item, value, limit) else min(ratio, _JUST_BELOW)
 
 
 def _numbers(interval: Interval) -> dict[str, Any]:
@@ -219,15 +233,16 @@ def _numbers(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _sentence(
-    name: str, item: Metric, own: Interval, pool: Interval, limit: float, confirmed: bool, beyond: bool
-) -> str:
-    side = ("below" if item.goal == "maximize" else "above") if beyond else "within"
-    text = f"{name} {own.value:.3g} on {own.n} labelled rows is {side} the limit {limit:.3g}"
-    if not beyond:
-        return text
-    if not confirmed:
+def _sentence(name: str, item: Metric, own: Interval, pool: tuple[int, Interval] | None, limit: float) -> str:
+    side = "below" if item.goal == "maximize" else "above"
+    text = f"{name} {own.value:.3g} on {own.n} labelled rows"
+    if not _beyond(item, own.value, limit):
+        return f"{text} is within the limit {limit:.3g}"
+    text = f"{text} is {side} the limit {limit:.3g}"
+    if pool is None:
         return f"{text}, which may be chance ({own.low:.3g} to {own.high:.3g})"
-    if _excludes(item, own, limit):
-        return f"{text} ({own.low:.3g} to {own.high:.3g})"
-    return f"{text}; {pool.value:.3g} on the latest {pool.n} rows ({pool.low:.3g} to {pool.high:.3g})"
+    windows, interval = pool
+    if windows == 1:
+        return f"{text} ({interval.low:.3g} to {interval.high:.3g})"
+    spread = f"{interval.value:.3g} ({interval.low:.3g} to {interval.high:.3g})"
+    return f"{text}; the last {windows} windows together: {spread} on {interval.n} rows"

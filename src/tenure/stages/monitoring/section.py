@@ -100,9 +100,10 @@ class WindowBlock(SpecModel):
 class ReferenceBlock(SpecModel):
     """What windows are compared with. It is frozen when a version starts to serve."""
 
-    dataset: Literal["training", "test"] = field(
+    dataset: Literal["training", "test", "all"] = field(
         Effect.OPERATE,
-        "The part of the snapshot. A `test` part that was split off by time covers only the latest season.",
+        "The part of the snapshot. A `test` part that was split off by time covers only the latest season; `all` takes "
+        "every part.",
         "training",
     )
     season: Literal["month"] | None = field(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest, short
 from tenure.core.units import parse_duration
-from tenure.ml.inference_log import LogIndex, index_log, join_labels, read_labels, read_log
+from tenure.ml.inference_log import LogIndex, feature_column, index_log, join_labels, read_labels, read_log
 from tenure.ml.reference import Reference, decode
 from tenure.ml.windows import Window, completed
 from tenure.stages.base import Observed, StageContext
@@ -81,9 +81,9 @@ class _Watch:
             if item.subject == str(self.version) and item.signal in signals
         }
         self.windows = self._completed()
-        self.label_digest = digest([self.labels.table.num_rows, _content(self.labels.table)])
         self.rows = lru_cache(maxsize=rule.of + 1)(self._rows)
         self.labelled = lru_cache(maxsize=rule.of + 1)(self._labelled)
+        self.truth = lru_cache(maxsize=None)(self._truth)
 
     def observations(self) -> tuple[Observation, ...]:
         """Those that are new or changed, by window."""
@@ -176,7 +176,7 @@ class _Watch:
                     self.rule.of,
                     sorted(self.redacted),
                     [self.windows[position].start.isoformat(), segments],
-                    [self.label_digest, self.id_column] if signal.needs_labels else None,
+                    [self.truth(other) for other in positions] if signal.needs_labels else None,
                 ]
             )
         )
@@ -185,16 +185,24 @@ class _Watch:
         """The windows before this one that count towards the same alert."""
         return range(max(0, position - self.rule.of + 1), position)
 
-    def _rows(self, position: int) -> pa.Table:
+    def _truth(self, position: int) -> str:
+        """Digest of the labels that have arrived for one window; reads the columns that takes and no more."""
+        named = [] if self.id_column is None else [self.id_column, feature_column(self.id_column)]
+        labelled = self._join(self._rows(position, ("model_version", "prediction_id", *named)))
+        return digest([str(label) for label in labelled.column("label").to_pylist()])
+
+    def _rows(self, position: int, columns: Sequence[str] | None = None) -> pa.Table:
         import pyarrow.compute as pc
 
         window = self.windows[position]
         touched = tuple(item for item in self.log.segments if _touches(item.first, item.last, window))
-        table = read_log(LogIndex(touched), window.start, window.end).table
+        table = read_log(LogIndex(touched), window.start, window.end, columns=columns).table
         return table.filter(pc.fill_null(pc.equal(table.column("model_version"), self.version), False))
 
     def _labelled(self, position: int) -> pa.Table:
-        rows = self.rows(position)
+        return self._join(self.rows(position))
+
+    def _join(self, rows: pa.Table) -> pa.Table:
         try:
             return join_labels(rows, self.labels.table, self.id_column)
         except KeyError:  # no row of this window was logged with the column that labels are joined by
@@ -217,10 +225,3 @@ def _broken(
 
 def _touches(first: datetime, last: datetime, window: Window) -> bool:
     return last >= window.start and first < window.end
-
-
-def _content(table: pa.Table) -> list[str]:
-    """The labels as text, enough to see that any of them changed."""
-    return [
-        short(digest([str(item) for item in table.column(name).to_pylist()])) for name in table.column_names
-    ]
