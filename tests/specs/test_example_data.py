@@ -90,7 +90,7 @@ def test_diabetes(project: Path) -> None:
 def test_weather(project: Path) -> None:
     value = _snapshot("weather", project)
     assert value["rows"] == 365 + 365 + 365
-    assert value["time_range"] == {"start": "2013-01-01T00:00:00Z", "end": "2015-12-31T00:00:00Z"}
+    assert value["time_range"] == ["2013-01-01T00:00:00Z", "2015-12-31T00:00:00Z"]
     assert value["split"] == {"train": 876, "test": 219}
 
 

@@ -34,7 +34,7 @@ def test_snapshot_holds_typed_rows_and_their_parts(project: Any, rows: Rows) -> 
     assert output.value["split"] == {"train": 15, "test": 5}
     assert table["__split__"].to_pylist().count("test") == 5
     assert (output.value["task"], output.value["classes"]) == ("binary", ["a", "b"])
-    assert output.value["time_range"] == {"start": "2026-01-01T00:00:00Z", "end": "2026-01-20T00:00:00Z"}
+    assert output.value["time_range"] == ["2026-01-01T00:00:00Z", "2026-01-20T00:00:00Z"]
     assert {c.name: c.distinct for c in project.profile(output).columns} == {
         "x": 20,
         "y": 2,
@@ -323,7 +323,7 @@ def test_timestamps_as_text_are_read(project: Any) -> None:
         f"{i},{'ab'[i % 2]},2026-01-{i + 1:02d}T10:00:00+02:00\n" for i in range(20)
     )
     output = project.csv(text, timestamp_column="seen_at", source=source)
-    assert output.value["time_range"]["start"] == "2026-01-01T08:00:00Z"
+    assert output.value["time_range"][0] == "2026-01-01T08:00:00Z"
     error = failure(lambda: project.csv(text.replace("2026-01-05", "spring"), timestamp_column="seen_at"))
     assert error.path == ("data", "timestamp_column")
     assert "spring" in error.detail

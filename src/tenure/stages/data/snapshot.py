@@ -14,6 +14,7 @@ from tenure.core.digest import digest
 from tenure.core.errors import Interrupted, StageBlocked, StageError
 from tenure.core.events import StepProgress
 from tenure.core.units import format_instant
+from tenure.ml.snapshot import PART
 from tenure.stages.base import Output
 from tenure.stages.data import filtering, joins
 from tenure.stages.data.lookup import require
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from tenure.ml.task import Target
     from tenure.stages.base import StageContext
     from tenure.stages.data.section import Data
-
-PART = "__split__"
-"""The column that says which part a row belongs to: train, validation or test."""
 
 
 def take(data: Data, address: str, context: StageContext) -> Output:
@@ -261,16 +259,13 @@ def _divided(
     return table, {part: counts[part] for part in ("train", "validation", "test") if counts[part]}, split.type
 
 
-def _time_range(table: pa.Table, column: str | None) -> dict[str, str] | None:
+def _time_range(table: pa.Table, column: str | None) -> list[str] | None:
     import pyarrow.compute as pc
 
     if column is None or table[column].null_count == table.num_rows:
         return None
     ends = pc.min_max(table[column])
-    return {
-        "start": format_instant(ends["min"].as_py().replace(tzinfo=UTC)),
-        "end": format_instant(ends["max"].as_py().replace(tzinfo=UTC)),
-    }
+    return [format_instant(ends[end].as_py().replace(tzinfo=UTC)) for end in ("min", "max")]
 
 
 def _stored(table: pa.Table, context: StageContext) -> str:
