@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from tenure import __version__
 from tenure.core.errors import StageError
+from tenure.core.version import VERSION
 from tenure.ml.predictions import Predictions
 from tenure.ml.signature import Flag, check_rows, rows_to_table
 from tenure.server.follow import Follower
@@ -144,7 +144,7 @@ class Server:
     def _get(self, path: list[str], asked: str) -> Answer:
         match path:
             case ["v2"]:
-                return _json({"name": "tenure", "version": __version__, "extensions": []})
+                return _json({"name": "tenure", "version": VERSION, "extensions": []})
             case ["v2", "health", "live"]:
                 return _json({"live": True})
             case ["v2", "health", "ready"]:
