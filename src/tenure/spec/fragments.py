@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +91,20 @@ class Fragments:
 def package_of(document: Document, name: str) -> str:
     """Where the keys of a fragment go: `monitoring` for `monitoring/standard`, unless `# @package` says otherwise."""
     group = name.rpartition("/")[0].replace("/", ".")
-    header = _PACKAGE.search(document.text.split("\n\n", 1)[0])
+    header = _PACKAGE.search(_opening(document))
     if header is None:
         return group
     return {"_global_": "", "_group_": group}.get(header[1], header[1])
+
+
+def has_package_header(document: Document) -> bool:
+    """Whether the fragment says itself where its keys go."""
+    return _PACKAGE.search(_opening(document)) is not None
+
+
+def _opening(document: Document) -> str:
+    """The comments a file opens with: the only place where a header counts."""
+    lines = itertools.takewhile(
+        lambda line: not line.strip() or line.startswith("#"), document.text.splitlines()
+    )
+    return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -130,11 +130,11 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
             )
         case "value_error" | "assertion_error":
             cause = context.get("error")
-            detail = _sentence(str(cause) if cause is not None else one["msg"])
+            keys = located.block.keys
+            detail = _sentence(str(cause) if cause is not None else one["msg"], keys)
             if isinstance(cause, FieldProblem):
-                return composed.diagnostic(
-                    (*path, *cause.at), "The value cannot be used.", detail, cause.hint
-                )
+                hint = _sentence(cause.hint, keys)
+                return composed.diagnostic((*path, *cause.at), "The value cannot be used.", detail, hint)
             block = isinstance(shape, Block | Kinds)
             summary = "These settings do not go together." if block else "The value cannot be used."
             return composed.diagnostic(path, summary, detail, at_key=block and bool(path))
@@ -156,7 +156,8 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
                 )
             detail = f"{subject} should be {expected_now}, not {_shown(one['input'], shape)}."
             summary = _OUT_OF_RANGE if kind in _LIMITS else _WRONG_TYPE
-            diagnostic = composed.diagnostic(path, summary, detail, _type_hint(kind, one["input"], path))
+            hint = "" if isinstance(shape, Leaf) and shape.secret else _type_hint(kind, one["input"], path)
+            diagnostic = composed.diagnostic(path, summary, detail, hint)
             # What came out of a reference or an override is not corrected by quoting it in the file.
             quotable = diagnostic.excerpt and "${" not in "".join(diagnostic.excerpt)
             return diagnostic if quotable else msgspec.structs.replace(diagnostic, hint="")
@@ -164,13 +165,7 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
 
 def _unknown_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
     *above, name = path
-    where = (
-        f"`{above[-1]}`"
-        if above and isinstance(above[-1], str)
-        else "this block"
-        if above
-        else "the document"
-    )
+    where = _block_name(tuple(above))
     return composed.diagnostic(
         path,
         "The key is not known.",
@@ -178,6 +173,12 @@ def _unknown_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
         way_out(str(name), block.keys),
         at_key=True,
     )
+
+
+def _block_name(path: Path) -> str:
+    if not path:
+        return "the document"
+    return f"`{path[-1]}`" if isinstance(path[-1], str) else "this block"
 
 
 def _missing_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
@@ -188,13 +189,7 @@ def _missing_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
     )
     meaning = (info.description or "").split(". ")[0].rstrip(".") if info is not None else ""
     example = f"{name}: {json.dumps(info.examples[0])}" if info is not None and info.examples else ""
-    where = (
-        f"`{above[-1]}`"
-        if above and isinstance(above[-1], str)
-        else "this block"
-        if above
-        else "the document"
-    )
+    where = _block_name(tuple(above))
     return composed.diagnostic(
         tuple(above),
         "A required key is missing.",
@@ -295,9 +290,13 @@ def _shown(value: Any, shape: Shape | None) -> str:
     return str(value)
 
 
-def _sentence(message: str) -> str:
+def _sentence(message: str, names: Iterable[str] = ()) -> str:
+    """A message as a sentence; a key at its beginning keeps the case it has in the file."""
     text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").strip()
-    return text if text.endswith((".", "!", "?", "`")) or not text else text + "."
+    first = text.split(" ", 1)[0].rstrip(",.:;")
+    if first.isalpha() and first not in names:
+        text = text[0].upper() + text[1:]
+    return text if not text or "\n" in text or text.endswith((".", "!", "?", "`", "}")) else text + "."
 
 
 def _or(words: list[str]) -> str:

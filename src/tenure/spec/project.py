@@ -117,9 +117,10 @@ def load_project(root: Path, overrides: Sequence[str] = ()) -> tuple[Project | N
 
 
 def _parse(texts: Sequence[str]) -> tuple[tuple[Override, ...], tuple[Diagnostic, ...]]:
-    plain = [_ENVIRONMENT.fullmatch(text) for text in texts]
-    if all(plain):
-        return tuple(Override(match[0], Verb.SET, "env", match["name"]) for match in plain if match), ()
+    # Hydra's grammar takes long to load, and this one override comes with every command of a second environment.
+    plain = [match for text in texts if (match := _ENVIRONMENT.fullmatch(text))]
+    if len(plain) == len(texts):
+        return tuple(Override(match[0], Verb.SET, "env", match["name"]) for match in plain), ()
     return parse_overrides(texts)
 
 

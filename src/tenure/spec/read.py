@@ -7,6 +7,7 @@ files are refused.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -277,7 +278,7 @@ def _plain(text: str) -> Any:
         # Python refuses to convert more than 4,300 digits; such a "number" is somebody's text.
         return int(text) if len(text) <= 400 else text
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return value if math.isfinite(value := float(text)) else text
     if _BASED.fullmatch(text):
         return int(text, 0)
     return text

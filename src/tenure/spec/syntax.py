@@ -77,6 +77,11 @@ def explain_syntax_error(error: Any, lines: Sequence[str]) -> SyntaxProblem:
         return at(
             f"The key that starts on line {began} has no colon after it.", "Write `key: value`.", start=True
         )
+    if "node content" in problem:
+        return at(
+            "A value is missing here, or a `[` or `{` before it is not closed.",
+            "Write the value, or add the missing `]` or `}`.",
+        )
     if "flow sequence" in context:
         return at(
             f"The list that `[` opens on line {began} is not closed.",

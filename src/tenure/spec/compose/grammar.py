@@ -8,6 +8,8 @@ from tenure.core.diagnostics import Diagnostic, Severity
 from tenure.core.spans import Span
 from tenure.spec.override import Override, Verb
 
+_EXAMPLES = "Examples:\n  env=prod\n  training.limits.max_trials=10\n  ~monitoring.signals.drift"
+
 
 def parse_overrides(texts: Sequence[str]) -> tuple[tuple[Override, ...], tuple[Diagnostic, ...]]:
     """Parse overrides in Hydra's grammar; what cannot be parsed is reported, one diagnostic each."""
@@ -30,27 +32,30 @@ def parse_overrides(texts: Sequence[str]) -> tuple[tuple[Override, ...], tuple[D
         try:
             one = parser.parse_override(text)
         except HydraException as error:
-            reason = str(error).strip().splitlines()[0]
-            found.append(
-                Diagnostic(
-                    Severity.ERROR,
-                    "The override cannot be understood.",
-                    f"'{text}' is not of the form key=value: {reason}",
-                    "Examples:\n  env=prod\n  training.limits.max_trials=10\n  ~monitoring.signals.drift",
-                    Span(f"override {text}"),
-                )
-            )
+            found.append(_not_understood(text, str(error).strip().splitlines()[0]))
             continue
-        if one.is_sweep_override():
+        if not one.key_or_group:
+            found.append(_not_understood(text, "the key is missing"))
+        elif one.is_sweep_override():
             found.append(
                 Diagnostic(
                     Severity.ERROR,
                     "The override holds several values.",
-                    f"'{text}' would start one run per value; specs take one.",
+                    f"'{text}' stands for one run per value, and a spec takes one.",
                     f"For a list write:\n  '{one.key_or_group}=[a,b]'",
                     Span(f"override {text}"),
                 )
             )
-            continue
-        parsed.append(Override(text, verbs[one.type], one.key_or_group, one.value(), one.package))
+        else:
+            parsed.append(Override(text, verbs[one.type], one.key_or_group, one.value(), one.package))
     return tuple(parsed), tuple(found)
+
+
+def _not_understood(text: str, reason: str) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        "The override cannot be understood.",
+        f"'{text}' is not of the form key=value: {reason}.",
+        _EXAMPLES,
+        Span(f"override {text}"),
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tenure.core.diagnostics import Diagnostic, Severity
 from tenure.core.spans import Path
 from tenure.spec.compose.composed import DEFAULTS, Composed, Layer
+from tenure.spec.compose.plain import plain_layers
 from tenure.spec.fragments import Fragments, package_of
 from tenure.spec.override import Override, Verb, apply_override
 from tenure.spec.read import Document
@@ -26,9 +27,10 @@ _PRIMARY = "__document__"
 
 def assemble(document: Document, fragments: Fragments, overrides: Sequence[Override] = ()) -> Composed:
     """The document with its fragments below and the overrides on top; references are still as written."""
-    groups = tuple(one for one in overrides if _chooses_fragment(one, fragments))
+    groups = tuple(one for one in overrides if _chooses_fragment(one, document, fragments))
     if DEFAULTS in document.data or groups:
-        composed = _layers(document, fragments, groups)
+        layers = plain_layers(document, fragments, groups)
+        composed = _by_hydra(document, fragments, groups) if layers is None else _merged(layers)
     else:
         composed = Composed(document.data, (Layer(document),))
     own = [one for one in overrides if one not in groups]
@@ -40,22 +42,37 @@ def assemble(document: Document, fragments: Fragments, overrides: Sequence[Overr
     return replace(composed, data=data, diagnostics=composed.diagnostics + found)
 
 
-def _chooses_fragment(override: Override, fragments: Fragments) -> bool:
-    """`monitoring=strict` chooses a fragment where there is a `conf/monitoring/`; anything else sets values."""
+def _chooses_fragment(override: Override, document: Document, fragments: Fragments) -> bool:
+    """`monitoring=strict` chooses a fragment where there is a `conf/monitoring/`; anything else changes values.
+
+    `~monitoring` leaves out the fragment where the document names one, and otherwise deletes the section.
+    """
     if "." in override.key or not fragments.is_group(override.key):
         return False
-    return isinstance(override.value, str) or override.verb is Verb.DELETE
+    if override.verb is Verb.DELETE:
+        listed = document.data.get(DEFAULTS)
+        entries = listed if isinstance(listed, list) else []
+        return any(isinstance(entry, dict) and override.key in entry for entry in entries)
+    return isinstance(override.value, str)
 
 
-def _layers(document: Document, fragments: Fragments, overrides: Sequence[Override]) -> Composed:
+def _merged(layers: tuple[Layer, ...]) -> Composed:
+    data: dict[str, Any] = {}
+    for layer in layers:
+        own = {key: value for key, value in layer.document.data.items() if key != DEFAULTS}
+        _merge(data, _nest(layer.at, own))
+    return Composed(data, layers)
+
+
+def _by_hydra(document: Document, fragments: Fragments, overrides: Sequence[Override]) -> Composed:
     """Ask Hydra which fragments the document consists of, and merge them in its order."""
-    own = {key: value for key, value in document.data.items() if key != DEFAULTS}
-    alone = Composed(own, (Layer(document),), complete=False)
     from hydra._internal.defaults_list import create_defaults_list
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
+    own = {key: value for key, value in document.data.items() if key != DEFAULTS}
+    alone = Composed(own, (Layer(document),), complete=False)
     problems: list[Diagnostic] = []
     try:
         # Hydra's own entry point also composes Hydra's run-time settings (logging, output folders), which is 30 times
@@ -73,12 +90,7 @@ def _layers(document: Document, fragments: Fragments, overrides: Sequence[Overri
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
         problems = problems or [_bad_defaults(alone, document, overrides, error)]
         return replace(alone, diagnostics=tuple(problems))
-    layers = tuple(_layer(one, document, fragments) for one in chosen)
-    data: dict[str, Any] = {}
-    for layer in layers:
-        own = {key: value for key, value in layer.document.data.items() if key != DEFAULTS}
-        _merge(data, _nest(layer.at, own))
-    return Composed(data, layers)
+    return _merged(tuple(_layer(one, document, fragments) for one in chosen))
 
 
 def _layer(chosen: ResultDefault, document: Document, fragments: Fragments) -> Layer:

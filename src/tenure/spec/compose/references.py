@@ -16,6 +16,7 @@ from tenure.core.spans import Path
 from tenure.spec.compose.composed import VARIABLES, Composed
 
 _SIMPLE = re.compile(r"\$\{\s*(var\.|env:|file:)")
+_SECRET = re.compile(r"([^$\\]|\$(?!\{)|\$\{(env|file):[^{}$]*\})*")
 _ANY = re.compile(r"\$\{")
 _ESCAPES = re.compile(r"(\\+)(?=\$\{)")
 # Stands for `$` in what a kept reference evaluates to, so that nothing takes it for one more reference to follow.
@@ -63,8 +64,10 @@ def resolve(composed: Composed, environment: Mapping[str, Any], secrets: Secrets
     variables = {**own, **environment}
     leaves = [(path, text) for path, text in _texts(data, ()) if "${" in text]
     scope = _Scope()
+    kept = set(secrets(data)) if leaves else set()
+    # A secret that refers to nothing of ours stays as it is; loading OmegaConf for that would be a waste.
+    leaves = [(path, text) for path, text in leaves if path not in kept or not _SECRET.fullmatch(text)]
     if leaves:
-        kept = set(secrets(data))
         root = _root(composed, data, leaves, variables, found)
         data = copy.deepcopy(data)
         for path, text in leaves:
