@@ -46,7 +46,7 @@ class Life:
             "status": "candidate",
         }
         missing = [] if granted else ["model_owner: 0 of 1"]
-        self.approval = {"number": number, "granted": granted, "missing": missing}
+        self.approval = {"number": number, "state": "granted" if granted else "waiting", "missing": missing}
 
     def ask(self, version: int | None, above: int | None = None, *, do: str = "serve") -> None:
         evidence = {"version": version, "above": above or max(self.versions)} if version else {}

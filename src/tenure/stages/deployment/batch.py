@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tenure.artifacts.store import ArtifactStore
     from tenure.ml.predictions import Predictions
+    from tenure.ml.predictor import Predictor
     from tenure.ml.signature import Signature
     from tenure.state.record import ModelState
 
@@ -77,7 +78,7 @@ def predict_file(
     predictor = load_version(artifacts, record, threads=0)
     rows = 0
     for chunk in _chunks(source, predictor.signature):
-        _check(source, chunk, rows, predictor.signature)
+        _check(source, chunk, rows, predictor)
         rows += chunk.num_rows
     if rows == 0:
         raise StageError("file without rows", f"{source} has no rows to predict.")
@@ -98,7 +99,7 @@ def predict_file(
                 predictions = predictor.predict(chunk)
                 ids = [uuid.uuid4().hex for _ in range(chunk.num_rows)]
                 writer.write(_scored(chunk, predictions, ids, live))
-                logged += log.append(predictor.signature, chunk, predictions, ids)
+                logged += log.append(predictor, chunk, predictions, ids)
         temporary.replace(output)
     except OSError as error:
         raise StageError(
@@ -118,20 +119,21 @@ class _Log(msgspec.Struct, frozen=True):
     now: datetime
     version: int
 
-    def append(self, signature: Signature, chunk: pa.Table, predictions: Predictions, ids: list[str]) -> int:
+    def append(self, predictor: Predictor, chunk: pa.Table, predictions: Predictions, ids: list[str]) -> int:
         """Add the sampled rows to the prediction log; returns how many."""
         import pyarrow as pa
 
         from tenure.ml.inference_log import write_segment
         from tenure.ml.logged_rows import log_table
+        from tenure.ml.recipe import derive
 
         if not self.settings.get("enabled", True):
             return 0
         names = chunk.column_names
         identity = self.settings.get("id_column")
         table = log_table(
-            signature,
-            chunk,
+            predictor.signature,
+            derive(predictor.recipe, chunk),
             predictions,
             ids=ids,
             received_at=[self.now] * len(ids),
@@ -170,12 +172,14 @@ def probability_name(name: object) -> str:
     return "probability_" + (str(name).lower() if isinstance(name, bool) else str(name))
 
 
-def _check(source: Path, chunk: pa.Table, first: int, signature: Signature) -> None:
+def _check(source: Path, chunk: pa.Table, first: int, predictor: Predictor) -> None:
     """What a request would be refused for is refused here too, for all rows at once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for column in signature.inputs:
+    from tenure.ml.recipe import derive
+
+    for column in predictor.signature.inputs:
         if column.name not in chunk.column_names:
             raise StageError(
                 "column missing from the file",
@@ -200,6 +204,10 @@ def _check(source: Path, chunk: pa.Table, first: int, signature: Signature) -> N
                 f"{source}: column {column.name!r} is {problem}, first in row {row + 1} ({count} such rows near it).",
                 "Fill in or remove these rows.",
             )
+    try:
+        derive(predictor.recipe, chunk)
+    except StageError as error:
+        raise StageError(error.summary, f"{source}: {error.detail}", error.hint) from error
 
 
 def _chunks(source: Path, signature: Signature) -> Iterator[pa.Table]:
@@ -233,7 +241,7 @@ def _chunks(source: Path, signature: Signature) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([batch])
     except FileNotFoundError as error:
         raise StageError("file not found", f"There is no {source}.") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise StageError("file cannot be read", f"{source}: {str(error).splitlines()[0]}") from error
 
 

@@ -246,7 +246,7 @@ def _eligible(record: Record, current: Mapping[str, Any], view: View) -> bool:
     """Passed its gates, and approved now or released before."""
     number = record.value["number"]
     approval = view.value(APPROVAL) or {}
-    approved = bool(approval.get("granted")) and approval.get("number") == number
+    approved = approval.get("state") == "granted" and approval.get("number") == number
     return bool(record.value.get("passed")) and (approved or number in current.get("released", ()))
 
 
