@@ -84,7 +84,8 @@ def resource(
         for leaf, effect in effects_of(part.block).items():
             if leaf.split(".")[0].split("[")[0] in part.fields:
                 effects[f"{path}.{leaf}"] = effect
-    leaves = dict(flatten(config))
+    # A section without any field set is no content: an empty mapping must not differ from an absent one.
+    leaves = {leaf: value for leaf, value in flatten(config) if leaf in effects or value not in ({}, [])}
     content = {leaf: value for leaf, value in leaves.items() if effects.get(leaf) is not Effect.METADATA}
     return Resource(
         address=str(Address.of(model, local)),
