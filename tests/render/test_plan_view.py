@@ -30,15 +30,13 @@ Blocked  fraud/deployment/endpoint: approval by risk is missing
 
 weather  specs/weather.yaml
   note    366 new rows since the snapshot.
-  -/+ training/search  training.algorithms.xgboost.search_space.max_depth.high changed.
+  -/+ training/search  training.algorithms.xgboost.search_space.max_depth.high changed.  (known
+          after apply)
         ~ training.algorithms.xgboost.search_space.max_depth.high  8 -> 10  [retrain]
         + training.seed  (not set) -> 7  [retrain]
-        output  sha256:ab12cd34 -> (known after apply)
-  -/+ training/model  training/search is made anew.
-        output  sha256:ab12cd34 -> (known after apply)
+  -/+ training/model  training/search is made anew.  (known after apply)
         because performance was critical in 2 of 3 windows (value 0.5213, min 0.6, window 2013-01).
-    > deployment/endpoint  The new version takes over.
-        value   (known after apply)
+    > deployment/endpoint  The new version takes over.  (known after apply)
         if      promote if accuracy >= 0.65
         if      approved by model_owner
         note    No server has been seen.

@@ -38,7 +38,7 @@ def test_a_log_gets_a_line_per_event():
             progress(event)
     assert stream.getvalue().splitlines() == [
         "  m/training/search  replace: training.seed changed.",
-        "✓ m/training/search  20 trials  12 s",
+        "✓ m/training/search  replaced: 20 trials  12 s",
         "= m/training/model  Came out the same.",
         "? m/governance/approval  blocked: needs risk",
         "✗ m/deployment/endpoint  failed: The port is in use.",
@@ -93,5 +93,5 @@ def test_a_terminal_keeps_finished_steps_below_the_name_of_their_model():
         progress(StepProgress("m/x/[bold]y", 1, 2, "[red]\x1b[31m"))
     shown = stream.getvalue()
     assert shown.count("\nm\n") + shown.startswith("m\n") == 1
-    assert "✓ m/training/search  20 trials  12 s" in shown
+    assert "✓ m/training/search  replaced: 20 trials  12 s" in shown
     assert "✗ m/deployment/endpoint  failed: The port is in use." in shown

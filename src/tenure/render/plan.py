@@ -9,6 +9,7 @@ from tenure.core.digest import PREFIX, short
 from tenure.graph.resource import Sort
 from tenure.plan.action import Action
 from tenure.plan.change import Change, FieldChange, ModelPlan, Plan
+from tenure.plan.view import Condition
 from tenure.render.page import BLANK, Line, Styled, line, table
 from tenure.render.wording import (
     KNOWN_LATER,
@@ -68,16 +69,21 @@ def model_lines(model: ModelPlan) -> Iterator[Line]:
     yield line(Styled(model.model, "title"), Styled(f"  {model.file}{lifecycle}", "quiet"))
     for note in model.notes:
         yield _marked("note", note, indent=2)
+    said: dict[tuple[Condition, ...], str] = {}
     for change in model.changes:
         if change.action is not Action.NONE or change.notes:
-            yield from change_lines(change)
+            yield from change_lines(change, said.get(change.conditions))
+            said.setdefault(change.conditions, change.address.split("/", 1)[-1])
     same = sum(1 for change in model.changes if change.action is Action.NONE)
     if same:
         yield line(Styled(f"= {same} unchanged", "quiet"), indent=4)
 
 
-def change_lines(change: Change) -> Iterator[Line]:
-    """One change: symbol, address, reason, fields, values, conditions, blockers, causes, notes."""
+def change_lines(change: Change, same_conditions: str | None = None) -> Iterator[Line]:
+    """One change: symbol, address, reason, fields, values, conditions, blockers, causes, notes.
+
+    `same_conditions` names an earlier change whose conditions are these, so that they are not said twice.
+    """
     local = change.address.split("/", 1)[-1]
     style = change.action.value
     intended = f" (would {change.intended.value})" if change.intended else ""
@@ -85,13 +91,16 @@ def change_lines(change: Change) -> Iterator[Line]:
         Styled(f"{change.action.symbol:>3} ", style),
         Styled(local, "strong"),
         Styled(f"  {change.sentence}{intended}"),
+        Styled(_result(change), "quiet"),
         indent=2,
         hang=8,
     )
     yield from _fields(change.fields)
     yield from _values(change)
-    for condition in change.conditions:
-        yield _marked("if", condition.text)
+    if change.conditions and same_conditions:
+        yield _marked("if", f"what {same_conditions} waits for holds")
+    else:
+        yield from (_marked("if", condition.text) for condition in change.conditions)
     for blocker in change.blockers:
         yield _marked("blocked", blocker.text, "blocked")
         if blocker.hint:
@@ -196,18 +205,20 @@ def _fields(fields: Sequence[FieldChange]) -> Iterator[Line]:
         yield line(Styled(f"{symbol} ", style), Styled(path), Styled(f"  {values}"), effect, indent=8, hang=4)
 
 
-def _values(change: Change) -> Iterator[Line]:
-    """What comes out: a digest for an artifact, the leaves that differ for a binding."""
-    if change.action in (Action.NONE, Action.BLOCKED):
-        return
-    if change.sort is Sort.ARTIFACT:
-        before = _output(change.before)
-        after = _output(change.after) if change.known else KNOWN_LATER
-        if before != after:
-            yield _marked("output", f"{before} -> {after}" if change.before is not None else after)
-        return
+def _result(change: Change) -> str:
+    """What comes out, as far as it is one thing: the digest of an artifact, or that it is not known yet."""
+    if not change.action.acts:
+        return ""
     if not change.known:
-        yield _marked("value", KNOWN_LATER)
+        return f"  {KNOWN_LATER}"
+    if change.sort is Sort.BINDING or change.before == change.after:
+        return ""
+    return f"  {_output(change.before)} -> {_output(change.after)}"
+
+
+def _values(change: Change) -> Iterator[Line]:
+    """The leaves of a binding's value that differ."""
+    if not change.action.acts or change.sort is Sort.ARTIFACT or not change.known:
         return
     said = [(item.path, item.old, item.new) for item in change.fields]
     rows = [row for row in value_changes(change.before, change.after) if not _repeats(row, said)]

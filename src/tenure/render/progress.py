@@ -41,6 +41,14 @@ MARKS = {
     "failed": ("✗", "bad"),
 }
 
+DONE = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "promote": "promoted",
+    "retire": "retired",
+}
+
 
 class Progress(Protocol):
     """An event sink with an end."""
@@ -72,8 +80,9 @@ def event_text(event: Event) -> Line | None:
     match event:
         case StepStarted(action=action, sentence=sentence):
             return line("  ", address, f"{action}: {sentence}" if sentence else action, hang=4)
-        case StepFinished(seconds=seconds, sentence=sentence):
-            return _ended("done", address, f"{sentence or 'done'}", f"  {format_seconds(seconds)}")
+        case StepFinished(action=action, seconds=seconds, sentence=sentence):
+            said = f"{DONE.get(action, action)}: {sentence}" if sentence else DONE.get(action, action)
+            return _ended("done", address, said, f"  {format_seconds(seconds)}")
         case StepSkipped(sentence=sentence):
             return _ended("skipped", address, sentence)
         case StepBlocked(sentence=sentence):

@@ -35,7 +35,7 @@ def apply_lines(result: ApplyResult, where: Sequence[str] = ()) -> list[Line]:
             for hint in _hints(step)
             if hint.startswith("tenure ")
         ]
-        lines.append(line("Then go on with:" if hints else "Go on with:"))
+        lines.append(line("Once that is settled, go on with:" if hints else "Go on with:"))
         lines.append(line(Styled(command("apply", *unfinished, *where), "command"), indent=2, kept=True))
     return lines
 
