@@ -34,7 +34,9 @@ def declared(kind: type[SpecModel], **more: Any) -> Any:
 
 def view(endpoint: dict[str, Any] | None = None, content: str = "", **policy: Any) -> View:
     records = {
-        "governance/approval": record("governance/approval", {"number": 1, "granted": True, "missing": []}),
+        "governance/approval": record(
+            "governance/approval", {"number": 1, "state": "granted", "missing": []}
+        ),
         "retirement/policy": record("retirement/policy", {"state": "active"} | policy),
     }
     if endpoint is not None:

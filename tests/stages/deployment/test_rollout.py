@@ -45,7 +45,7 @@ class Life:
             "failed": list(failed),
             "status": "candidate",
         }
-        missing = [] if granted else ["model_owner: 0 of 1"]
+        missing = [] if granted else ["model_owner"]
         self.approval = {"number": number, "state": "granted" if granted else "waiting", "missing": missing}
 
     def ask(self, version: int | None, above: int | None = None, *, do: str = "serve") -> None:
@@ -206,7 +206,7 @@ def test_all_at_once_ends_a_running_canary():
     ("version", "kind", "words"),
     [
         ({"passed": False, "failed": ("accuracy 0.61 < 0.65",)}, "gate", "accuracy 0.61 < 0.65"),
-        ({"granted": False}, "approval", "model_owner: 0 of 1"),
+        ({"granted": False}, "approval", "not approved by model_owner"),
     ],
 )
 def test_a_candidate_that_may_not_serve_changes_nothing_and_says_why(version, kind, words):

@@ -235,11 +235,15 @@ def _obstacle(number: int, view: View) -> Blocker:
     if not record.value.get("passed"):
         text = f"version {number} did not pass its gates: {_failures(record)}"
         return Blocker("gate", text, f"tenure show {view.model}/evaluation/report")
-    missing = (view.value(APPROVAL) or {}).get("missing") or []
-    text = f"version {number} is not approved"
-    if missing:
-        text += ": " + "; ".join(str(item) for item in missing)
-    return Blocker("approval", text, f'tenure approve {view.model}@{number} --role ROLE --reason "..."')
+    approval = view.value(APPROVAL) or {}
+    current = approval.get("number") == number
+    if current and approval.get("rejected"):
+        text = f"version {number} was rejected by {'; '.join(approval['rejected'])}"
+        return Blocker("approval", text, f"tenure history {view.model}")
+    missing = approval.get("missing", ()) if current else ()
+    text = f"version {number} is not approved" + (f" by {', '.join(missing)}" if missing else "")
+    role = missing[0] if missing else "ROLE"
+    return Blocker("approval", text, f'tenure approve {view.model}@{number} --role {role} --reason "..."')
 
 
 def _eligible(record: Record, current: Mapping[str, Any], view: View) -> bool:
