@@ -65,7 +65,7 @@ MISTAKES = [
         "5:3, sources > csv",
         MISSING,
         "(path of the file)",
-        'path: "data/x.csv"',
+        "path: data/x.csv",
     ),
     # A source that is called like its kind: pydantic's location then holds the word twice.
     ("sources:\n  sql: {type: sql, connection: a, rows: x}", "5:41, sources > sql > rows", TYPE, "", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -45,11 +46,14 @@ _LIMITS: dict[str, Callable[[dict[str, Any]], str]] = {
     "finite_number": lambda ctx: "a finite number",
 }
 _LENGTHS = {
-    "too_short": ("at least {min_length} item(s)", "actual_length"),
-    "too_long": ("at most {max_length} item(s)", "actual_length"),
-    "string_too_short": ("at least {min_length} character(s)", ""),
-    "string_too_long": ("at most {max_length} character(s)", ""),
+    "too_short": ("at least", "min_length", "entry", "entries"),
+    "too_long": ("at most", "max_length", "entry", "entries"),
+    "string_too_short": ("at least", "min_length", "character", "characters"),
+    "string_too_long": ("at most", "max_length", "character", "characters"),
 }
+
+
+_RESERVED = frozenset(("true", "false", "null"))
 
 
 def explain(error: ValidationError, model: type[SpecModel], composed: Composed) -> list[Diagnostic]:
@@ -139,15 +143,20 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
             summary = "These settings do not go together." if block else "The value cannot be used."
             return composed.diagnostic(path, summary, detail, at_key=block and bool(path))
         case "string_pattern_mismatch":
-            detail = (
-                f"{subject} is {_shown(one['input'], shape)}, which does not match {context.get('pattern')}."
+            meaning, example = _meaning(path, located.block)
+            rule = meaning or f"It has to match {context.get('pattern')}"
+            detail = f"{subject} cannot be {_shown(one['input'], shape)}. {rule}."
+            return composed.diagnostic(
+                path, "The value is malformed.", detail, f"For example:\n  {example}" if example else ""
             )
-            return composed.diagnostic(path, "The value is malformed.", detail)
         case "none_required" | "invalid_key":
             return composed.diagnostic(path, _WRONG_TYPE, f"{subject}: {_sentence(one['msg'])}")
         case _ if kind in _LENGTHS:
-            wanted = _LENGTHS[kind][0].format(**context)
-            return composed.diagnostic(path, "The value has the wrong length.", f"{subject} needs {wanted}.")
+            bound, key, singular, plural = _LENGTHS[kind]
+            wanted = f"{bound} {context[key]} {singular if context[key] == 1 else plural}"
+            return composed.diagnostic(
+                path, "The value has the wrong length.", f"{subject} has to have {wanted}."
+            )
         case _:
             expected_now = _expected(one, shape)
             if expected_now is None:
@@ -156,7 +165,11 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
                 )
             detail = f"{subject} should be {expected_now}, not {_shown(one['input'], shape)}."
             summary = _OUT_OF_RANGE if kind in _LIMITS else _WRONG_TYPE
-            hint = "" if isinstance(shape, Leaf) and shape.secret else _type_hint(kind, one["input"], path)
+            hint = (
+                ""
+                if isinstance(shape, Leaf) and shape.secret
+                else _type_hint(kind, one["input"], path, shape)
+            )
             diagnostic = composed.diagnostic(path, summary, detail, hint)
             # What came out of a reference or an override is not corrected by quoting it in the file.
             quotable = diagnostic.excerpt and "${" not in "".join(diagnostic.excerpt)
@@ -183,12 +196,7 @@ def _block_name(path: Path) -> str:
 
 def _missing_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
     *above, name = path
-    info = next(
-        (info for key, info in block.model.model_fields.items() if name in (key, info.alias)),
-        None,
-    )
-    meaning = (info.description or "").split(". ")[0].rstrip(".") if info is not None else ""
-    example = f"{name}: {json.dumps(info.examples[0])}" if info is not None and info.examples else ""
+    meaning, example = _meaning(path, block)
     where = _block_name(tuple(above))
     return composed.diagnostic(
         tuple(above),
@@ -197,6 +205,27 @@ def _missing_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
         f"For example:\n  {example}" if example else f"Add '{name}'.",
         at_key=bool(above),
     )
+
+
+def _meaning(path: Path, block: Block) -> tuple[str, str]:
+    """The first sentence about a field, without its full stop, and a line as an example; empty where there is none."""
+    name = path[-1] if path else ""
+    found = (info for key, info in block.model.model_fields.items() if name in (key, info.alias))
+    info = next(found, None)
+    if info is None:
+        return "", ""
+    meaning = (info.description or "").split(". ")[0].rstrip(".")
+    return meaning, f"{name}: {_inline(info.examples[0])}" if info.examples else ""
+
+
+def _inline(value: Any) -> str:
+    """A value as one line of YAML: plain where that is safe, otherwise as JSON, which is YAML too."""
+    plain = (
+        isinstance(value, str)
+        and re.fullmatch(r"[A-Za-z][\w ./-]*", value)
+        and value.lower() not in _RESERVED
+    )
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _kind(one: ErrorDetails, path: Path, shape: Shape | None, composed: Composed) -> Diagnostic:
@@ -245,7 +274,17 @@ def _is_type_error(kind: str) -> bool:
     return kind.endswith(("_type", "_parsing", "_from_float", "_inexact", "_parsing_size"))
 
 
-def _type_hint(kind: str, given: Any, path: Path) -> str:
+def _type_hint(kind: str, given: Any, path: Path, shape: Shape | None) -> str:
+    """How to write what was most likely meant."""
+    if kind in ("list_type", "tuple_type") and isinstance(given, dict):
+        return "Put `- ` before it: each item of a list begins so."
+    if (
+        isinstance(shape, Block)
+        and isinstance(given, list)
+        and given
+        and set(map(str, given)) <= set(shape.keys)
+    ):
+        return f"Write `{given[0]}: ...` instead of `- {given[0]}`."
     if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool) and path:
         return (
             f"Put it in quotes: {path[-1]}: '{given}'"
@@ -254,7 +293,7 @@ def _type_hint(kind: str, given: Any, path: Path) -> str:
         )
     if kind == "string_type" and isinstance(given, bool) and path and isinstance(path[-1], str):
         return f"Put it in quotes: {path[-1]}: '{str(given).lower()}'"
-    if kind in ("list_type", "tuple_type") and path and not isinstance(given, dict):
+    if kind in ("list_type", "tuple_type") and path:
         return (
             f"Write a list: {path[-1]}: [{given}]"
             if isinstance(path[-1], str)

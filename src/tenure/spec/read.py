@@ -339,7 +339,8 @@ def _broken(text: str, file: str, error: Exception) -> tuple[Diagnostic, ...]:
     lines = text.splitlines()
     tabs = [text.count("\n", 0, match.start()) + 1 for match in _TAB.finditer(text)]
     if tabs:
-        more = f" The same holds for {len(tabs) - 1} more line(s)." if len(tabs) > 1 else ""
+        others = ", ".join(str(line) for line in tabs[1:10]) + (", ..." if len(tabs) > 10 else "")
+        more = f" The same is wrong in line {others}." if others else ""
         return (
             _error(
                 "A line is indented with a tab.",

@@ -76,6 +76,7 @@ class _Generator(GenerateJsonSchema):
 def schema_of(document: type[SpecModel], *, composed: bool = True) -> dict[str, Any]:
     """The JSON Schema of a document class. `composed` says whether `defaults` and `variables` may stand in it."""
     made = document.model_json_schema(by_alias=True, schema_generator=_Generator, mode="validation")
+    made = _with_short_names(made)
     definitions = made.pop("$defs", {})
     _relax_default_kinds({"top": made, **definitions}, definitions)
     for block in (made, *definitions.values()):
@@ -96,6 +97,17 @@ def schema_of(document: type[SpecModel], *, composed: bool = True) -> dict[str, 
     }
 
 
+def _with_short_names(schema: dict[str, Any]) -> dict[str, Any]:
+    """Where two blocks share a name pydantic spells out their modules; the folder is enough to tell them apart."""
+    text = json.dumps(schema)
+    for name in schema.get("$defs", {}):
+        if len(parts := name.split("__")) > 2:
+            text = text.replace(f'#/$defs/{name}"', f'#/$defs/{parts[-3]}_{parts[-1]}"')
+            text = text.replace(f'"{name}": {{', f'"{parts[-3]}_{parts[-1]}": {{')
+    short: dict[str, Any] = json.loads(text)
+    return short
+
+
 def _title(name: str) -> str:
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:]
@@ -103,12 +115,9 @@ def _title(name: str) -> str:
 
 def _with_reference(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a field, with a reference allowed wherever a scalar is expected that is not free text."""
-    schema = dict(schema)
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), dict):
-            schema[key] = _with_reference(schema[key], definitions)
-    if "prefixItems" in schema:
-        schema["prefixItems"] = [_with_reference(item, definitions) for item in schema["prefixItems"]]
+    schema = _inside(schema, definitions)
+    if "anyOf" in schema:
+        schema["anyOf"] = [_inside(member, definitions) for member in schema["anyOf"]]
     members = schema.get("anyOf", [schema])
     if "const" in schema or not any(_is_scalar(member, definitions) for member in members):
         return schema
@@ -116,6 +125,17 @@ def _with_reference(schema: dict[str, Any], definitions: Mapping[str, Any]) -> d
         return schema
     kept = {key: schema.pop(key) for key in _ANNOTATIONS if key in schema}
     return {**kept, "anyOf": [*schema.get("anyOf", [schema]), {"$ref": f"#/$defs/{_REFERENCE}"}]}
+
+
+def _inside(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the items of a list and the values of a mapping."""
+    inner = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(inner.get(key), dict):
+            inner[key] = _with_reference(inner[key], definitions)
+    if "prefixItems" in inner:
+        inner["prefixItems"] = [_with_reference(item, definitions) for item in inner["prefixItems"]]
+    return inner
 
 
 def _is_scalar(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:

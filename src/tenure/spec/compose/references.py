@@ -77,18 +77,14 @@ def resolve(composed: Composed, environment: Mapping[str, Any], secrets: Secrets
             except _Unresolved as problem:
                 found.append(composed.diagnostic(path, problem.summary, problem.detail, problem.hint))
     used = {name for _, text in (*leaves, *_texts(variables, ())) for name in _variables_in(text)}
-    found.extend(
-        composed.diagnostic(
-            (VARIABLES, name),
-            "A variable is not used.",
-            f"Nothing refers to ${{var.{name}}}.",
-            "Remove it, or use it.",
-            Severity.WARNING,
-            at_key=True,
+    # After an error the misspelt reference is likely to be the use that a variable lacks.
+    unused = [] if found else [name for name in own if name not in used]
+    for name in unused:
+        detail, hint = f"Nothing refers to ${{var.{name}}}.", "Remove it, or use it."
+        summary = "A variable is not used."
+        found.append(
+            composed.diagnostic((VARIABLES, name), summary, detail, hint, Severity.WARNING, at_key=True)
         )
-        for name in own
-        if name not in used
-    )
     return replace(
         composed,
         data=data,
