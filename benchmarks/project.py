@@ -1,4 +1,4 @@
-"""A project with many small models, for the benchmarks to plan and serve."""
+"""A project with small models, for the benchmarks to plan and serve."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
+
+import msgspec
+
+from tenure.engine.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +44,8 @@ ROW = {"amount": 3.5, "age": 41.0, "region": "north"}
 """A row to predict, with the types of the columns in data/rows.csv."""
 
 
-def make_project(folder: Path, models: int) -> list[str]:
-    """Write data and `models` specs that differ in their name only; returns the names."""
+def make_project(folder: Path) -> str:
+    """Write the data and the spec of one model; returns its name."""
     draw = random.Random(7)
     (folder / "data").mkdir(parents=True)
     (folder / "specs").mkdir()
@@ -52,10 +56,14 @@ def make_project(folder: Path, models: int) -> list[str]:
             amount, age = draw.gauss(0, 1), draw.uniform(18, 90)
             outcome = "yes" if amount + (age - 54) / 36 + draw.gauss(0, 0.5) > 0 else "no"
             writer.writerow([f"{amount:.4f}", f"{age:.1f}", draw.choice(["north", "south", "west"]), outcome])
-    names = [f"model-{number:04}" for number in range(models)]
-    for name in names:
-        (folder / "specs" / f"{name}.yaml").write_text(SPEC.format(name=name))
-    return names
+    return add_spec(folder, 0)
+
+
+def add_spec(folder: Path, number: int) -> str:
+    """Write one more spec; all are alike but for the name, which has the same length."""
+    name = f"model-{number:05}"
+    (folder / "specs" / f"{name}.yaml").write_text(SPEC.format(name=name))
+    return name
 
 
 def apply(folder: Path) -> float:
@@ -67,3 +75,39 @@ def apply(folder: Path) -> float:
     if done.returncode != 0:
         sys.exit(f"tenure apply exited {done.returncode}:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start
+
+
+def multiply(folder: Path, applied: str, models: int) -> None:
+    """Add specs until there are `models`, each recorded as applied by copying what is recorded of `applied`.
+
+    Training a thousand models would take most of an hour, and planning does not care how a record came about. That the
+    copies are right shows in the plan: it is empty.
+    """
+    for number in range(1, models):
+        add_spec(folder, number)
+    project = Project(folder)
+    pattern = project.state(applied).records
+    for compiled in project.specs.compiled():
+        if compiled.model == applied:
+            continue
+        with project.store.lease(compiled.model, "benchmarks") as lease:
+            for serial, item in enumerate(compiled.resources):
+                record = msgspec.structs.replace(
+                    pattern[item.local],
+                    address=item.address,
+                    config=item.config,
+                    content=item.content,
+                    fingerprint=item.fingerprint({need: pattern[need].digest for need in item.needs}),
+                )
+                entry = project.store.begin(
+                    lease,
+                    address=item.address,
+                    action="create",
+                    reason="new",
+                    fingerprint=record.fingerprint,
+                    apply_id=record.apply_id,
+                    at=record.at,
+                    by=record.by,
+                )
+                project.store.finish(lease, entry, outcome="done", at=record.at, record=record, serial=serial)
+    project.store.close()

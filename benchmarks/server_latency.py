@@ -63,7 +63,7 @@ def posting(port: int, path: str) -> Callable[[], None]:
 def run() -> None:
     """Both servers up at the same time, one client, first the floor and then the model."""
     with tempfile.TemporaryDirectory(prefix="tenure-bench-") as folder:
-        (name,) = make_project(Path(folder), models=1)
+        name = make_project(Path(folder))
         apply(Path(folder))
         echo = [sys.executable, "-m", "uvicorn", "benchmarks.echo:app", "--no-access-log", "--port"]
         with serving(echo) as floor_port, serving(["tenure", "-C", folder, "serve", "--port"]) as port:
