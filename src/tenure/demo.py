@@ -13,7 +13,6 @@ import csv
 import http.client
 import io
 import json
-import os
 import re
 import signal
 import socket
@@ -25,37 +24,36 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tenure.cli.init import demo_table
 from tenure.core.errors import TenureError
 
 MODEL = "weather"
 SUCCESSOR = "weather-next"
-SOURCE = ("vega_datasets", "_data/seattle-weather.csv")
-
-
-def source_file() -> Path:
-    """The weather data inside the package that ships them, found without running any of its code."""
-    package, inside = SOURCE
-    found = find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise TenureError(
-            "The demo's data are not installed.",
-            f"The weather data come with the package {package.replace('_', '-')}, which is not here.",
-            'Install it with: pip install "tenure[demo]"',
-        )
-    return Path(found.submodule_search_locations[0]) / inside
 
 
 def read_days() -> list[dict[str, str]]:
-    """Every day of the data, oldest first, with an ISO date."""
-    with source_file().open(newline="", encoding="utf-8") as stream:
-        days = list(csv.DictReader(stream))
-    for day in days:
-        day["date"] = day["date"].replace("/", "-")
-    return sorted(days, key=lambda day: day["date"])
+    """Every day of the data, oldest first."""
+    text = demo_table("2012", "2013", "2014", "2015").decode()
+    return sorted(csv.DictReader(io.StringIO(text)), key=iso)
+
+
+def iso(day: dict[str, str]) -> str:
+    """The date of a day as `2013-01-31`; the table writes it with slashes."""
+    return day["date"].replace("/", "-")
+
+
+def fresh_folder(start: Path, wanted: Path | None) -> Path:
+    """The folder to tell the story in: the wanted one, which must be empty, or the first free `tenure-demo`."""
+    if wanted is not None:
+        target = start / wanted
+        if target.exists() and any(target.iterdir()):
+            raise TenureError("The folder is not empty.", f"{target} holds files already.", "Name a new one: tenure demo DIR")
+        return target
+    names = ("tenure-demo", *(f"tenure-demo-{number}" for number in range(2, 1000)))
+    return next(start / name for name in names if not (start / name).exists())
 
 
 @dataclass
@@ -125,7 +123,7 @@ class Client:
 
 def inputs_of(day: dict[str, str]) -> dict[str, Any]:
     """A day as a consumer sends it: the date and the measurements, not the answer."""
-    return {"date": day["date"], **{name: float(day[name]) for name in ("precipitation", "temp_max", "temp_min", "wind")}}
+    return {"date": iso(day), **{name: float(day[name]) for name in ("precipitation", "temp_max", "temp_min", "wind")}}
 
 
 class Demo:
@@ -151,7 +149,7 @@ class Demo:
         """Run a command of Tenure in the project and show what it prints. Any other exit code ends the demo."""
         shown = " ".join(f'"{part}"' if " " in part else part for part in arguments)
         self.say(f"\n$ tenure {shown}")
-        code = self.command(["-C", str(self.folder), *arguments])
+        code = self.command(arguments)
         if code not in expect:
             raise TenureError(
                 "The demo did not go as told.",
@@ -186,19 +184,22 @@ class Demo:
 
     def tell(self) -> None:
         """From the first row to the tombstone."""
-        self.begin()
-        self.first_release()
-        with self.server():
-            self.first_requests()
-            breach = self.months_go_by()
-            self.retraining(breach)
-            self.back_and_forth(breach)
-            self.cheap_edits(breach)
-            self.farewell(breach)
-        self.evidence()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.chdir(self.folder):
+            self.begin()
+            self.first_release()
+            with self.server():
+                self.first_requests()
+                breach = self.months_go_by()
+                self.retraining(breach)
+                self.back_and_forth(breach)
+                self.cheap_edits(breach)
+                self.farewell(breach)
+            self.evidence()
 
     def begin(self) -> None:
         self.chapter("1. A project: one file is one model's whole life")
+        self.say(f"\n$ cd {self.folder}")
         self.tenure("init", "--template", "demo")
         self.say("")
         self.say(self.spec.read_text(encoding="utf-8").rstrip())
@@ -208,10 +209,10 @@ class Demo:
         self.chapter("2. Plan, approve, apply: trained on 2012, judged, released")
         self.tenure("--now", "2013-01-01", "plan", "--out", "plan.json")
         self.tenure(
-            "--now", "2013-01-01", "approve", str(self.folder / "plan.json"), "--role", "model_owner",
+            "--now", "2013-01-01", "approve", "plan.json", "--role", "model_owner",
             "--reason", "first release, gates agreed with the forecasters",
         )  # fmt: skip
-        self.tenure("--now", "2013-01-01", "apply", str(self.folder / "plan.json"))
+        self.tenure("--now", "2013-01-01", "apply", "plan.json")
         self.say("\nNothing is left to do, so a plan made now is empty:")
         self.tenure("--now", "2013-01-01", "plan")
 
@@ -221,7 +222,7 @@ class Demo:
         self.chapter("3. Serve: a process that follows the recorded state")
         self.say(f"\n$ tenure serve --port {self.port} &")
         log = (self.folder / "server.log").open("w", encoding="utf-8")
-        command = [sys.executable, "-m", "tenure", "-C", str(self.folder), "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "tenure", "serve", "--port", str(self.port)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._wait_until(lambda: self.client.request("GET", f"/v2/models/{MODEL}/ready")[0] == 200, process)
@@ -244,7 +245,7 @@ class Demo:
             time.sleep(0.05)
 
     def first_requests(self) -> None:
-        day = next(day for day in self.days if day["date"].startswith("2013-01"))
+        day = next(day for day in self.days if iso(day).startswith("2013-01"))
         row = inputs_of(day)
         self.say(f"\n$ curl -d '{json.dumps({'rows': [row]})}' http://127.0.0.1:{self.port}/models/{MODEL}/predict")
         _, _, answer = self.client.predict([row])
@@ -263,13 +264,13 @@ class Demo:
         for month in range(1, 13):
             start = date(2013, month, 1)
             after = (start + timedelta(days=32)).replace(day=1)
-            days = [day for day in self.days if start.isoformat() <= day["date"] < after.isoformat()]
+            days = [day for day in self.days if start.isoformat() <= iso(day) < after.isoformat()]
             status, _, _ = self.client.predict([inputs_of(day) for day in days])
             if status != 200:
                 raise TenureError("The demo did not go as told.", f"The server answered {status}.")
             self._append(days)
             self._settle(days)
-            self._quietly("--now", after.isoformat(), "labels", MODEL, "--input", str(self._labels(days)))
+            self._quietly("--now", after.isoformat(), "labels", MODEL, "--input", self._labels(days).name)
             observed = self._json("--now", after.isoformat(), "observe", MODEL)
             self._month(start, observed)
             if self._breach(after):
@@ -285,7 +286,7 @@ class Demo:
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(["date", "weather"])
-            writer.writerows((day["date"], day["weather"]) for day in days)
+            writer.writerows((iso(day), day["weather"]) for day in days)
         return path
 
     def _settle(self, days: Sequence[dict[str, str]]) -> None:
@@ -316,12 +317,12 @@ class Demo:
     def retraining(self, now: date) -> None:
         self.chapter("5. A confirmed breach is a change like any other: plan, approve, apply")
         moment = f"{now}T09:00"
-        plan = str(self.folder / "retrain.json")
+        plan = "retrain.json"
         self.tenure("--now", moment, "plan", "--out", plan)
         self.tenure(
             "--now", moment, "approve", plan, "--role", "model_owner", "--reason", "labels changed; challenger must beat it"
         )
-        rows = [inputs_of(day) for day in self.days if day["date"].startswith("2013-0")]
+        rows = [inputs_of(day) for day in self.days if iso(day).startswith("2013-0")]
         load = Load(self.client, rows)
         with load.running():
             self.tenure("--now", moment, "apply", plan, f"server.url=http://127.0.0.1:{self.port}", expect=(3,))
@@ -409,11 +410,11 @@ class Demo:
         self.tenure("report", MODEL)
         card = self.folder / "MODEL_CARD.md"
         with card.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
-            self.command(["-C", str(self.folder), "card", MODEL])
+            self.command(["card", MODEL])
         seconds = time.monotonic() - self.started
         self.chapter("The end")
         self.say(f"\nTold in {seconds:.0f} seconds. Everything is still there to look around in:")
-        self.say(f"   cd {os.path.relpath(self.folder)}")
+        self.say(f"   cd {self.folder}")
         self.say(f"   tenure show {MODEL}            what is recorded")
         self.say(f"   {card.name}               the card of the last version, written from facts")
         self.say("   .tenure/dev/reports/        the monitoring report, one HTML file")
@@ -423,7 +424,7 @@ class Demo:
     def _quietly(self, *arguments: str) -> str:
         buffer = io.StringIO()
         with contextlib.redirect_stdout(buffer):
-            code = self.command(["-C", str(self.folder), *arguments])
+            code = self.command(arguments)
         if code not in (0, 2, 3):
             raise TenureError("The demo did not go as told.", f"`tenure {' '.join(arguments)}` ended with {code}.", buffer.getvalue())
         return buffer.getvalue()

@@ -101,4 +101,6 @@ def demo_table(*years: str) -> bytes:
 
 
 def _shown(path: Path) -> str:
-    return "/".join(f".{part.removeprefix(HIDDEN)}" if part.startswith(HIDDEN) else part for part in path.parts)
+    return "/".join(
+        f".{part.removeprefix(HIDDEN)}" if part.startswith(HIDDEN) else part for part in path.parts
+    )

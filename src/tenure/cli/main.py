@@ -16,6 +16,7 @@ from tenure.core.version import VERSION
 
 VERBS = {
     "init": "Start a project: a spec, its configuration, schemas and a CI workflow.",
+    "demo": "Tell the whole life of a model on real data, in about a minute.",
     "validate": "Check specs; show every error with file, line, column and a way out.",
     "schema": "Write the JSON Schemas, or check that they are up to date.",
     "plan": "Show what an apply would do and why. Changes nothing.",

@@ -22,7 +22,9 @@ def schema_files() -> dict[str, str]:
 
 
 @click.command("schema", cls=Verb)
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is missing or out of date.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 when a file is missing or out of date."
+)
 @click.pass_obj
 def command(session: Session, check: bool) -> int:
     """Write the JSON Schemas into `schemas/`: editors complete and check specs with them."""

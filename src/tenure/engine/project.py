@@ -294,9 +294,20 @@ class Project:
 
     def report(self, model: str) -> Path:
         """Write the monitoring report of a model as one HTML file and return its path."""
-        from tenure.stages.monitoring.report import write_report
+        from tenure.stages.monitoring.report import report_of
 
-        return write_report(self.state(model), self.artifacts, self.workspace.folders(model).reports, self.now)
+        page = report_of(self.state(model), self.now)
+        if page is None:
+            raise TenureError(
+                "Nothing is watched.",
+                f"{model} has no monitor in this environment.",
+                "Add a monitoring section to its spec and apply it.",
+            )
+        folder = self.workspace.folders(model).reports
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{model}.html"
+        path.write_text(page, encoding="utf-8")
+        return path
 
     def card(self, model: str, version: int | None = None) -> str:
         """The model card of a version (the latest by default) in Markdown."""
