@@ -253,6 +253,13 @@ def test_a_literal_dollar_brace(composing: Any) -> None:
         ),
         ("notes: ${file:/etc/hostname}\n", "A file reference stands where no secret belongs.", ""),
         ("notes: ${shell:ls}\n", "The reference is of an unknown type.", "\\${"),
+        ("notes: ${oc.env:HOME}\n", "The reference is of an unknown type.", "${env:NAME}"),
+        (
+            "variables: {a: '${oc.env:HOME}'}\nnotes: ${var.a}\n",
+            "The reference is of an unknown type.",
+            "${env:NAME}",
+        ),
+        ("notes: ${env:}\n", "The reference is malformed.", "${env:NAME}"),
         ("notes: 'a ${ b'\n", "The reference is malformed.", "\\${"),
         ("variables: {a: '${var.b}', b: '${var.a}'}\nnotes: ${var.a}\n", "The reference leads nowhere.", ""),
         ("variables: [1]\n", "The variables are not a mapping.", ""),
@@ -303,6 +310,22 @@ def test_an_escaped_reference_in_a_secret_stays_literal(composing: Any) -> None:
     for host in ("h", "${var.host}"):
         loaded = composing(f"sources: {{a: {{type: sql, connection: '\\${{env:X}}@{host}'}}}}\n", host="h")
         assert resolve_secrets(connection(loaded)) == "${env:X}@h"
+
+
+def test_a_fallback_may_hold_commas(composing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ABSENT", raising=False)
+    for host in ("h", "${var.host}"):
+        loaded = composing(
+            f"sources: {{a: {{type: sql, connection: \"${{env:ABSENT,'a,b'}}@{host}\"}}}}\n", host="h"
+        )
+        assert resolve_secrets(connection(loaded)) == "a,b@h"
+
+
+def test_what_an_environment_variable_holds_is_not_followed(
+    composing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXT", "${var.a} \\${x}")
+    assert composing("notes: ${env:TEXT}\n").value.notes == "${var.a} \\${x}"
 
 
 def test_secrets_from_files(tmp_path: Path, composing: Any) -> None:

@@ -44,7 +44,11 @@ def _resolve(found: re.Match[str]) -> str:
             f"The environment variable {name.strip()} is not set, and the spec refers to it as ${{env:{what}}}.",
             f"Set it before running Tenure:\n  export {name.strip()}=...",
         )
-    return kept + (fallback.strip() if value is None else value)
+    return kept + (_unquoted(fallback.strip()) if value is None else value)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _file(name: str) -> str:

@@ -18,9 +18,11 @@ from tenure.spec.compose.composed import VARIABLES, Composed
 _SIMPLE = re.compile(r"\$\{\s*(var\.|env:|file:)")
 _SECRET = re.compile(r"([^$\\]|\$(?!\{)|\$\{(env|file):[^{}$]*\})*")
 _ANY = re.compile(r"\$\{")
+_RESOLVER = re.compile(r"\$\{\s*([A-Za-z_][\w.]*)\s*:")
 _ESCAPES = re.compile(r"(\\+)(?=\$\{)")
 # Stands for `$` in what a kept reference evaluates to, so that nothing takes it for one more reference to follow.
 _KEPT = "\ue000"
+_KINDS = "References are ${var.name}, ${env:NAME} and ${file:PATH}; for a literal `${` write `\\${`."
 Secrets = Callable[[dict[str, Any]], Iterable[Path]]
 
 
@@ -108,13 +110,15 @@ def _root(
     reachable: dict[str, Any] = {"var": {}}
     for name, value in variables.items():
         try:
+            for _, text in _texts(value, ()):
+                _refuse_other_resolvers(text)
             OmegaConf.create({name: value})
-        except OmegaConfBaseException:
-            problem = _malformed(str(value))
+        except (OmegaConfBaseException, _Unresolved) as error:
+            problem = error if isinstance(error, _Unresolved) else _malformed(str(value))
             where = (VARIABLES, name)
             found.append(composed.diagnostic(where, problem.summary, problem.detail, problem.hint))
-        else:
-            reachable["var"][name] = value
+            value = ""  # said once, here; where it is used there is nothing to add
+        reachable["var"][name] = value
     texts = [text for _, text in leaves] + [text for _, text in _texts(variables, ())]
     if any(len(_SIMPLE.findall(text)) != len(_ANY.findall(text)) for text in texts):
         for key, value in data.items():
@@ -135,8 +139,12 @@ def _register() -> None:
             OmegaConf.register_new_resolver("file", _secret_file)
 
 
-def _environment_variable(name: str, *fallback: Any) -> Any:
+def _environment_variable(name: str = "", *fallback: Any) -> Any:
     scope = _scope.get()
+    if not name:
+        raise scope.failed(
+            "The reference is malformed.", "`${env:}` names no variable.", "Write ${env:NAME}."
+        )
     if scope.keep:
         return f"{_KEPT}{{env:{','.join(str(part) for part in (name, *fallback))}}}"
     scope.environment[name] = None
@@ -167,8 +175,9 @@ def _secret_file(*parts: Any) -> str:
 def _evaluate(root: Any, text: str, scope: _Scope) -> Any:
     """The value of one leaf. In a leaf that keeps its references, an escape must survive until they are resolved."""
     from omegaconf import OmegaConf
-    from omegaconf.errors import GrammarParseError, OmegaConfBaseException, UnsupportedInterpolationType
+    from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
+    _refuse_other_resolvers(text)
     if scope.keep:
         text = _ESCAPES.sub(lambda found: found[1] * 2 + ("\\" if len(found[1]) % 2 else ""), text)
     scope.problem = None
@@ -179,12 +188,6 @@ def _evaluate(root: Any, text: str, scope: _Scope) -> Any:
         value = holder.leaf
     except GrammarParseError:
         raise _malformed(text) from None
-    except UnsupportedInterpolationType as error:
-        raise _Unresolved(
-            "The reference is of an unknown type.",
-            f"{_first_line(error)}.",
-            "References are ${var.name}, ${env:NAME} and ${file:PATH}; for a literal `${` write `\\${`.",
-        ) from None
     except OmegaConfBaseException as error:
         # Set by a resolver in the meantime, which the type checker cannot see.
         problem: _Unresolved | None = vars(scope)["problem"]
@@ -196,11 +199,20 @@ def _evaluate(root: Any, text: str, scope: _Scope) -> Any:
     return value.replace(_KEPT, "$") if isinstance(value, str) else value
 
 
+def _refuse_other_resolvers(text: str) -> None:
+    """OmegaConf has more resolvers; one of them would read the environment behind our back, secrets included."""
+    for name in _RESOLVER.findall(text):
+        if name not in ("env", "file"):
+            raise _Unresolved(
+                "The reference is of an unknown type.", f"There is no `${{{name}:...}}`.", _KINDS
+            )
+
+
 def _malformed(text: str) -> _Unresolved:
     return _Unresolved(
         "The reference is malformed.",
         f"`{text}` holds `${{` that does not begin a reference.",
-        "References are ${var.name}, ${env:NAME} and ${file:PATH}; for a literal `${` write `\\${`.",
+        _KINDS,
     )
 
 
@@ -222,7 +234,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _variables_in(text: str) -> list[str]:
-    return re.findall(r"\$\{\s*var\.([^.}\s\[]+)", text)
+    return re.findall(r"\$\{\s*var[.\[]([^.}\s\[\]]+)", text)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
