@@ -11,7 +11,7 @@ from plans import HOSTILE, change, hostile, model, plan, retraining, unchanged, 
 from tenure.core.effect import Effect
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import FieldChange
-from tenure.plan.view import Blocker
+from tenure.plan.view import Blocker, Condition
 from tenure.render.page import cells_of
 from tenure.render.plan import plan_lines
 from tenure.render.text import Screen, paint
@@ -30,8 +30,7 @@ Blocked  fraud/deployment/endpoint: approval by risk is missing
 
 weather  specs/weather.yaml
   note    366 new rows since the snapshot.
-  -/+ training/search  training.algorithms.xgboost.search_space.max_depth.high changed.  (known
-          after apply)
+  -/+ training/search  training.algorithms.xgboost.search_space.max_depth.high changed.  (known after apply)
         ~ training.algorithms.xgboost.search_space.max_depth.high  8 -> 10  [retrain]
         + training.seed  (not set) -> 7  [retrain]
   -/+ training/model  training/search is made anew.  (known after apply)
@@ -114,6 +113,26 @@ def test_a_long_value_is_clipped():
     shown = text(model("m", change("m/data/snapshot", Action.REPLACE, fields=(long,))))
     assert "a" * 40 in shown
     assert "a" * 60 not in shown
+
+
+def test_a_plan_that_only_waits_says_so():
+    assert "1 of 2 models waits, 1 is unchanged." in text(waiting(), unchanged())
+
+
+def test_conditions_are_said_once():
+    shown = text(
+        model(
+            "m",
+            change(
+                "m/deployment/endpoint", Action.UPDATE, conditions=(Condition("gate", "accuracy >= 0.65"),)
+            ),
+            change(
+                "m/monitoring/monitor", Action.UPDATE, conditions=(Condition("gate", "accuracy >= 0.65"),)
+            ),
+        )
+    )
+    assert shown.count("accuracy >= 0.65") == 1
+    assert "what deployment/endpoint waits for holds" in shown
 
 
 def test_time_is_said_to_be_unknown_without_history():

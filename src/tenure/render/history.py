@@ -22,6 +22,9 @@ STYLES = {
     "cause": "caution",
 }
 
+FOLLOWING = ("new", "input_changed", "input_renewed", "new_version", "cause")
+"""Reasons that follow from another step of the same apply, or are told by the cause itself."""
+
 
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened: an apply, a step that did not go through, a cause, a decision, the end."""
@@ -38,7 +41,7 @@ def happenings(
     state: ModelState, records: Sequence[Record], journal: Iterable[JournalEntry]
 ) -> tuple[Happening, ...]:
     """Everything recorded about a model, oldest first; the steps of one apply together."""
-    found = [*_applies(records, journal), *_not_done(journal), *_causes(state), *_decisions(state)]
+    found = [*_applies(state, records, journal), *_not_done(journal), *_causes(state), *_decisions(state)]
     if state.tombstone is not None:
         stone = state.tombstone
         successor = f"; {stone.successor} takes over" if stone.successor else ""
@@ -59,19 +62,29 @@ def history_lines(model: str, entries: Sequence[Happening], *, steps: bool = Fal
     return lines
 
 
-def _applies(records: Sequence[Record], journal: Iterable[JournalEntry]) -> Iterator[Happening]:
-    reasons = {(entry.apply_id, entry.address): entry for entry in journal}
+def _applies(
+    state: ModelState, records: Sequence[Record], journal: Iterable[JournalEntry]
+) -> Iterator[Happening]:
+    entries = {(entry.apply_id, entry.address): entry for entry in journal}
+    sentences = {fact.id: fact.sentence for fact in state.facts}
     for apply_id, group in groupby(records, key=lambda record: record.apply_id):
         made = list(group)
         steps = []
+        reasons = [sentences[cause] for record in made for cause in record.causes if cause in sentences]
         for record in made:
-            entry = reasons.get((apply_id, record.address))
-            why = f"{entry.action}, {entry.reason.replace('_', ' ')}" if entry else "recorded"
-            steps.append(f"{record.address.split('/', 1)[-1]}: {why}, {format_seconds(record.seconds)}")
+            entry = entries.get((apply_id, record.address))
+            local = record.address.split("/", 1)[-1]
+            why = entry.reason.replace("_", " ") if entry else "recorded"
+            steps.append(
+                f"{local}: {entry.action if entry else 'made'}, {why}, {format_seconds(record.seconds)}"
+            )
+            if entry and entry.reason not in FOLLOWING:
+                reasons.append(f"{local} {why}")
         versions = [record.ordinal for record in made if record.ordinal is not None]
-        made_of = f"version {max(versions)}: " if versions else ""
         names = ", ".join(dict.fromkeys(record.address.split("/", 1)[-1] for record in made))
-        yield Happening(made[-1].at, "applied", made[-1].by, f"{made_of}{names}", tuple(steps), apply_id)
+        because = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
+        said = f"version {max(versions)}{because}: {names}" if versions else f"{names}{because}"
+        yield Happening(made[-1].at, "applied", made[-1].by, said, tuple(steps), apply_id)
 
 
 def _not_done(journal: Iterable[JournalEntry]) -> Iterator[Happening]:

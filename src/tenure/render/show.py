@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import msgspec
@@ -59,7 +60,7 @@ def model_lines(state: ModelState) -> list[Line]:
                 indent=2,
             )
         )
-    lines += [BLANK, *table([_row(record) for record in state.records.values()], indent=2)]
+    lines += [BLANK, *table([_row(record) for record in in_order(state.records)], indent=2)]
     lines += [*_versions(state), *_facts(state), *_decisions(state)]
     latest = sorted(state.observations, key=lambda item: item.window_end)[-LATEST_OBSERVATIONS:]
     if latest:
@@ -87,6 +88,17 @@ def record_lines(record: Record) -> list[Line]:
         *_tree("value", record.value),
         *_tree("configuration", record.config),
     ]
+
+
+def in_order(records: Mapping[str, Record]) -> list[Record]:
+    """Each record after those it was made from."""
+    sorter = TopologicalSorter(
+        {local: sorted(need for need in item.inputs if need in records) for local, item in records.items()}
+    )
+    try:
+        return [records[local] for local in sorter.static_order()]
+    except CycleError:
+        return list(records.values())
 
 
 def facts_lines(value: Any) -> list[Line]:

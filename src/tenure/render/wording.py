@@ -124,10 +124,12 @@ def headline(plan: Plan) -> str:
             if total == 1
             else f"Nothing to do: {total} models are as their specs say"
         )
-    of = f"{acting} of {count(total, 'model')}"
-    parts = [f"{of} {'changes' if acting == 1 else 'change'}"]
-    if waiting:
-        parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
+    if not acting:
+        parts = [f"{waiting} of {count(total, 'model')} {'waits' if waiting == 1 else 'wait'}"]
+    else:
+        parts = [f"{acting} of {count(total, 'model')} {'changes' if acting == 1 else 'change'}"]
+        if waiting:
+            parts.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     if same:
         parts.append(f"{same} {'is' if same == 1 else 'are'} unchanged")
     return ", ".join(parts)

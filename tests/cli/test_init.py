@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+import pytest
+
+from tenure.cli.init import demo_table
+from tenure.cli.main import run
+
+EXPECTED = {
+    ".github/workflows/tenure.yml",
+    ".gitignore",
+    "README.md",
+    "conf/config.yaml",
+    "conf/env/dev.yaml",
+    "conf/env/prod.yaml",
+    "conf/monitoring/standard.yaml",
+    "schemas/model.schema.json",
+    "schemas/plan.schema.json",
+}
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("template", "own"),
+    [
+        ("blank", {"specs/model.yaml", "data/README.md"}),
+        ("demo", {"specs/weather.yaml", "data/observations.csv"}),
+    ],
+)
+def test_a_new_project_is_complete_and_valid_in_every_environment(template, own, tmp_path, capsys):
+    folder = tmp_path / "project"
+    assert run(["init", str(folder), "--template", template]) == 0
+    assert files(folder) == EXPECTED | own
+    for environment in ("dev", "prod"):
+        assert run(["-C", str(folder), "validate", "--env", environment]) == 0
+        assert "1 spec is valid." in capsys.readouterr().out
+    assert run(["-C", str(folder), "schema", "--check"]) == 0
+
+
+def test_every_spec_names_the_schema_that_is_written(tmp_path):
+    run(["init", str(tmp_path), "--template", "demo"])
+    first = (tmp_path / "specs/weather.yaml").read_text().splitlines()[0]
+    path = first.removeprefix("# yaml-language-server: $schema=")
+    assert (tmp_path / "specs" / path).is_file()
+
+
+def test_nothing_is_overwritten(tmp_path, capsys):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/config.yaml").write_text("mine")
+    assert run(["init", str(tmp_path)]) == 1
+    assert "conf/config.yaml" in capsys.readouterr().err
+    assert files(tmp_path) == {"conf/config.yaml"}
+
+
+def test_the_folder_of_the_global_option_is_where_the_project_begins(tmp_path, capsys):
+    assert run(["init", "sub", "-C", str(tmp_path), "--json"]) == 0
+    assert (tmp_path / "sub/specs/model.yaml").is_file()
+    assert "specs/model.yaml" in json.loads(capsys.readouterr().out)["files"]
+
+
+def test_the_demo_has_the_days_of_2012_and_imports_no_package_for_them():
+    sys.modules.pop("vega_datasets", None)
+    rows = demo_table("2012").decode().splitlines()
+    assert "vega_datasets" not in sys.modules
+    assert rows[0] == "date,precipitation,temp_max,temp_min,wind,weather"
+    assert len(rows) == 1 + 366
+    assert {row[:4] for row in rows[1:]} == {"2012"}
+    assert len(demo_table("2012", "2013").decode().splitlines()) == 1 + 366 + 365
+
+
+def test_without_the_data_package_the_way_to_it_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert run(["init", str(tmp_path / "p"), "--template", "demo"]) == 1
+    assert 'pip install "tenure[demo]"' in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
