@@ -85,8 +85,9 @@ def test_a_missing_database_is_not_created(load: Load, tmp_path: Path) -> None:
 
 
 def test_secrets_are_resolved_at_the_moment_of_use(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StageError, match="SHOP_DB"):
+    with pytest.raises(StageError, match="SHOP_DB") as caught:
         load("SELECT 1 AS one", "sqlite:///${env:SHOP_DB}")
+    assert caught.value.path == (*WHERE, "connection")
     monkeypatch.setenv("SHOP_DB", "shop.db")
     assert load("SELECT 1 AS one", "sqlite:///${env:SHOP_DB}")["one"].to_pylist() == [1]
 

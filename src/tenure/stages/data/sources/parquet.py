@@ -40,9 +40,16 @@ class Parquet(SpecModel):
         tables: list[pa.Table] = []
         for file in files.require(project, self.path, (*where, "path")):
             try:
-                # One file at a time, opened by handle: nothing in its folder's name is taken for a partition.
+                # Nothing in the name of its folder is taken for a partition, as a reader of data sets would.
                 with file.open("rb") as stream:
-                    tables.append(pq.read_table(stream))
+                    content = pq.ParquetFile(stream)
+                    refuse_repeated_names(
+                        content.schema_arrow.names,
+                        file.name,
+                        "name them apart where the file is written",
+                        (*where, "path"),
+                    )
+                    tables.append(content.read())
             except (pa.ArrowException, OSError) as error:
                 raise StageError(
                     "a source file is not Parquet",
@@ -50,10 +57,6 @@ class Parquet(SpecModel):
                     "check the file, or the type of the source",
                     path=(*where, "path"),
                 ) from error
-            names = tables[-1].column_names
-            refuse_repeated_names(
-                names, file.name, "name them apart where the file is written", (*where, "path")
-            )
             if set(tables[-1].column_names) != set(tables[0].column_names):
                 difference = sorted(set(tables[-1].column_names) ^ set(tables[0].column_names))
                 raise StageError(

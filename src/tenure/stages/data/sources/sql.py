@@ -89,7 +89,11 @@ class Sql(SpecModel):
 
         place = (*where, "connection")
         try:
-            url = make_url(resolve_secrets(self.connection))
+            resolved = resolve_secrets(self.connection)
+        except StageError as error:
+            raise StageError(error.summary, error.detail, error.hint, path=place) from error
+        try:
+            url = make_url(resolved)
             url.get_dialect().import_dbapi()
         except ArgumentError as error:
             if isinstance(error, NoSuchModuleError):
