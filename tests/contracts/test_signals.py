@@ -57,6 +57,7 @@ def window(model, reference):
         ]
         settings = {
             "recent": (),
+            "most_recent": 4,
             "reference": reference,
             "min_rows": None,
             "seasonal": False,

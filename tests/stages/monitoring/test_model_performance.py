@@ -29,6 +29,7 @@ def judge(signal, *tables, found=None, promised=None):
             rows=table,
             labelled=table,
             recent=recent,
+            most_recent=len(recent),
             reference=found or reference(),
             min_rows=None,
             seasonal=False,

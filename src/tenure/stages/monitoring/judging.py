@@ -43,13 +43,15 @@ class WindowRows:
     """The rows that one version predicted in one window, and what to hold them against.
 
     `labelled` are those whose truth has arrived (column `label`), `recent` the labelled rows of the windows before
-    that count towards the same alert. `promised` holds the metrics the version was released with.
+    that count towards the same alert (`most_recent` at the most). `promised` holds the metrics the version was
+    released with.
     """
 
     window: Window
     rows: pa.Table
     labelled: pa.Table
     recent: Sequence[pa.Table]
+    most_recent: int
     reference: Reference
     min_rows: int | None
     seasonal: bool

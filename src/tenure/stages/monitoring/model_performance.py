@@ -1,10 +1,10 @@
 """Signal `model_performance`: the predictions are compared with what turned out to be true.
 
-A window with few labels cannot confirm a loss by itself, and a long window finds it late. So a window below the limit
-is judged alone and pooled with the one, two, ... windows before it that count towards the same alert. It is critical
-when one of these pools excludes the limit, else a warning. The pools share an error of 5 % (Bonferroni), so that
-looking several times does not raise false alarms. Because the window itself has to be below the limit too, a pool of bad
-windows never outlives a recovery.
+A window with few labels cannot confirm a loss by itself, and a long window finds it late. So a window below the
+limit is judged alone and pooled with the one, two, ... windows before it that count towards the same alert. It is
+critical when one of these pools excludes the limit, else a warning. The pools share an error of 5 % (Bonferroni), so
+that looking several times does not raise false alarms. Because the window itself has to be below the limit too, a
+pool of bad windows never outlives a recovery.
 """
 
 from __future__ import annotations
@@ -103,26 +103,25 @@ class ModelPerformance(SpecModel):
             return insufficient(
                 f"the released version was not evaluated by {self.metric}, so a drop is unknown", **counts
             )
-        own = _interval(item, found, rows)
+        # Every interval has the confidence that the pools share, so that what is shown is what decides.
+        confidence = 1 - (1 - CONFIDENCE) / (rows.most_recent + 1)
+        own = _interval(item, found, rows, confidence)
         if not math.isfinite(own.value):
             return insufficient(f"{self.metric} is not defined on these {found.num_rows} rows", **counts)
         beyond = _beyond(item, own.value, limit)
-        pool = _confirming(item, limit, rows) if beyond else None
+        pool = _confirming(item, limit, rows, confidence) if beyond else None
         ratio = _ratio(item, own.value, limit)
         evidence = {
             "metric": self.metric,
             "goal": item.goal,
             "limit": rounded(limit),
             "interval": _numbers(own),
-            "confidence": CONFIDENCE,
+            "confidence": rounded(confidence, 4),
             **counts,
         }
         if pool is not None:
             windows, interval = pool
-            evidence["pooled"] = _numbers(interval) | {
-                "windows": windows,
-                "confidence": rounded(interval.confidence),
-            }
+            evidence["pooled"] = _numbers(interval) | {"windows": windows}
         return Judgement(
             "critical" if pool else "warn" if beyond else "ok",
             rounded(own.value),
@@ -143,12 +142,13 @@ class ModelPerformance(SpecModel):
         return max(absolute, relative) if item.goal == "maximize" else min(absolute, relative)
 
 
-def _confirming(item: Metric, limit: float, rows: WindowRows) -> tuple[int, Interval] | None:
+def _confirming(
+    item: Metric, limit: float, rows: WindowRows, confidence: float
+) -> tuple[int, Interval] | None:
     """The shortest pool of the latest windows that excludes the limit, and how many windows it takes; None if none."""
     import pyarrow as pa
 
     tables = [rows.labelled, *reversed(rows.recent)]
-    confidence = 1 - (1 - CONFIDENCE) / len(tables)
     for windows in range(1, len(tables) + 1):
         if tables[windows - 1].num_rows or windows == 1:
             pooled = pa.concat_tables(tables[:windows], promote_options="permissive")
@@ -158,7 +158,7 @@ def _confirming(item: Metric, limit: float, rows: WindowRows) -> tuple[int, Inte
     return None
 
 
-def _interval(item: Metric, table: pa.Table, rows: WindowRows, confidence: float = CONFIDENCE) -> Interval:
+def _interval(item: Metric, table: pa.Table, rows: WindowRows, confidence: float) -> Interval:
     from tenure.ml.metrics import bootstrap
     from tenure.ml.task import class_of
 

@@ -113,6 +113,7 @@ class _Watch:
                 recent=[self.labelled(other) for other in self._earlier(position)]
                 if signal.needs_labels
                 else (),
+                most_recent=self.rule.of - 1,
                 reference=self.reference,
                 min_rows=self.value["window"].get("min_rows"),
                 seasonal=self.value["reference"]["season"] is not None,

@@ -1,0 +1,223 @@
+"""Small plots as inline SVG: no script, no image files, colours from the page's style sheet, so that they follow its
+light, dark and printed form. Every mark has a title that a pointer or a screen reader gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+import msgspec
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 46, 84, 12, 24
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One window on a timeline: `value` is None where it could not be judged; `low` to `high` is an interval, `floor`
+    what chance alone may give."""
+
+    label: str
+    value: float | None
+    verdict: str
+    title: str
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A threshold: `level` is `warn` or `critical`; the bad side is above it, or below. `name` is what it is called."""
+
+    value: float
+    level: str
+    below: bool = False
+    name: str = ""
+
+
+def number(value: float | None, percent: bool = False) -> str:
+    """A number for people: three significant digits, or a percentage."""
+    if value is None:
+        return "–"
+    if percent:
+        return f"{100 * value:.3g} %"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def timeline(
+    points: Sequence[Point],
+    limits: Iterable[Limit] = (),
+    *,
+    height: int = 190,
+    percent: bool = False,
+    name: str = "",
+) -> str:
+    """Values by window with their intervals, verdicts and thresholds."""
+    limits = tuple(limits)
+    low, high = _range(points, limits)
+    inner, bottom = WIDTH - LEFT - RIGHT, height - BOTTOM
+    step = inner / max(len(points), 1)
+    xs = [LEFT + step * (i + 0.5) for i in range(len(points))]
+
+    def y(value: float) -> float:
+        return bottom - (min(max(value, low), high) - low) / (high - low) * (bottom - TOP)
+
+    parts = [
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(name)} by window">',
+    ]
+    for limit in limits:
+        if low <= limit.value <= high:
+            top = y(limit.value) if limit.below else TOP
+            size = bottom - top if limit.below else y(limit.value) - TOP
+            parts.append(
+                f'<rect class="zone {limit.level}" x="{LEFT}" y="{top:.1f}" width="{inner}" height="{size:.1f}"/>'
+            )
+    for tick in _ticks(low, high):
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 3.5:.1f}" text-anchor="end">'
+            f"{number(tick, percent)}</text>"
+        )
+    taken: list[float] = []
+    for limit in sorted(limits, key=lambda item: -item.value):
+        if low <= limit.value <= high:
+            at = y(limit.value)
+            text_at = at if not taken or at - taken[-1] >= 12 else taken[-1] + 12
+            taken.append(text_at)
+            parts.append(
+                f'<line class="limit {limit.level}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+                f'<text class="limit {limit.level}" x="{WIDTH - RIGHT + 6}" y="{text_at + 3.5:.1f}">'
+                f"{escape(limit.name or limit.level)} {number(limit.value, percent)}</text>"
+            )
+    parts += [_band(run, xs, points, y) for run in _runs(points) if points[run[0]].low is not None]
+    for run in _runs(points):
+        path = " ".join(f"{xs[i]:.1f},{y(points[i].value or 0.0):.1f}" for i in run)
+        parts.append(f'<polyline class="series" points="{path}"/>')
+    for i, point in enumerate(points):
+        if point.floor is not None:
+            parts.append(
+                f'<line class="floor" x1="{xs[i] - step * 0.36:.1f}" x2="{xs[i] + step * 0.36:.1f}" '
+                f'y1="{y(point.floor):.1f}" y2="{y(point.floor):.1f}">'
+                f"<title>{escape(point.label)}: noise floor {number(point.floor, percent)}</title></line>"
+            )
+    every = max(1, -(-len(points) // 8))
+    for i, point in enumerate(points):
+        title = f"<title>{escape(point.title)}</title>"
+        if point.value is None:
+            parts.append(
+                f'<circle class="dot none" cx="{xs[i]:.1f}" cy="{bottom - 4:.1f}" r="3">{title}</circle>'
+            )
+        else:
+            parts.append(
+                f'<circle class="dot {escape(point.verdict)}" cx="{xs[i]:.1f}" cy="{y(point.value):.1f}" r="4.2">'
+                f"{title}</circle>"
+            )
+        if i % every == 0:
+            parts.append(
+                f'<text class="tick" x="{xs[i]:.1f}" y="{height - 7}" text-anchor="middle">{escape(point.label)}</text>'
+            )
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def histogram(
+    labels: Sequence[str], reference: Sequence[float], window: Sequence[float], name: str = ""
+) -> str:
+    """Two histograms over the same bins: the reference as an outline behind, the window as bars."""
+    width, height, base, top = 240, 92, 78, 6
+    peak = max((*reference, *window, 1e-9))
+    step = width / max(len(labels), 1)
+    opening = f'<svg class="histogram" viewBox="0 0 {width} {height}" role="img" '
+    parts = [f'{opening}aria-label="{escape(name)}: reference and window">']
+    for i, (label, before, now) in enumerate(zip(labels, reference, window, strict=True)):
+        x, tall, short = i * step, before / peak * (base - top), now / peak * (base - top)
+        title = f"{escape(_plain(label))}: {before:.1%} in the reference, {now:.1%} in the window"
+        parts += [
+            f"<g><title>{title}</title>",
+            _bar("before", x + step * 0.06, step * 0.88, base, tall),
+            _bar("now", x + step * 0.26, step * 0.48, base, short),
+            "</g>",
+        ]
+    parts.append(f'<line class="grid" x1="0" x2="{width}" y1="{base}" y2="{base}"/>')
+    if labels:
+        # The first and the last real bin are enough to read the scale by; missing values are named by the tooltip.
+        real = [label for label in labels if not label.startswith("__")] or list(labels)
+        parts.append(f'<text class="tick" x="1" y="{height - 3}">{escape(_short(_plain(real[0])))}</text>')
+        if len(real) > 1:
+            parts.append(
+                f'<text class="tick" x="{width - 1}" y="{height - 3}" text-anchor="end">'
+                f"{escape(_short(_plain(real[-1])))}</text>"
+            )
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _range(points: Sequence[Point], limits: Sequence[Limit]) -> tuple[float, float]:
+    """The values, their intervals and the thresholds they come near to; from 0 unless lower values matter."""
+    values = [
+        edge
+        for point in points
+        for edge in (point.value, point.low, point.high, point.floor)
+        if edge is not None
+    ]
+    warn = [limit.value for limit in limits]
+    nearest = min(warn, default=0.0)
+    if any(limit.below for limit in limits):
+        low, high = min([*values, *warn]), max([*values, *warn])
+        pad = (high - low or abs(high) or 1.0) * 0.12
+        return low - pad, high + pad
+    high = max([*values, nearest, 0.0])
+    reached = [limit for limit in warn if limit <= 1.4 * high]
+    low = min([*values, 0.0])
+    return low, max([high, *reached]) * 1.15 or 1.0
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers within the range."""
+    span = high - low
+    power = 10.0 ** len(str(int(span))) if span >= 1 else 1.0
+    while power > span / 2.5:
+        for part in (0.5, 0.25, 0.2, 0.1):
+            if 2.5 <= span / (power * part) <= 6:
+                step = power * part
+                first = -(-low // step) * step
+                return [first + step * i for i in range(7) if first + step * i <= high + 1e-12]
+        power /= 10
+    return [low, high]
+
+
+def _runs(points: Sequence[Point]) -> list[list[int]]:
+    """Positions of neighbouring windows that have a value: a gap in the data is a gap in the line."""
+    runs: list[list[int]] = []
+    for i, point in enumerate(points):
+        if point.value is None:
+            continue
+        if runs and runs[-1][-1] == i - 1 and (points[i - 1].low is None) == (point.low is None):
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return runs
+
+
+def _band(
+    run: Sequence[int], xs: Sequence[float], points: Sequence[Point], y: Callable[[float], float]
+) -> str:
+    if len(run) == 1:
+        point = points[run[0]]
+        x, upper, lower = xs[run[0]], y(point.high or 0.0), y(point.low or 0.0)
+        return f'<rect class="band" x="{x - 5:.1f}" y="{upper:.1f}" width="10" height="{lower - upper:.1f}"/>'
+    upper_edge = [f"{xs[i]:.1f},{y(points[i].high or 0.0):.1f}" for i in run]
+    lower_edge = [f"{xs[i]:.1f},{y(points[i].low or 0.0):.1f}" for i in reversed(run)]
+    return f'<polygon class="band" points="{" ".join(upper_edge + lower_edge)}"/>'
+
+
+def _bar(kind: str, x: float, width: float, base: float, height: float) -> str:
+    return f'<rect class="{kind}" x="{x:.1f}" y="{base - height:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+
+
+def _plain(label: str) -> str:
+    return {"__null__": "missing", "__unseen__": "never seen before", "__other__": "other"}.get(label, label)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 20 else label[:19] + "…"
