@@ -57,7 +57,7 @@ def target(resource: Resource, view: View) -> Target:
         "released": _released(current, step.routes),
     }
     if step.reason is not Reason.UNCHANGED:
-        action = Action.PROMOTE if _routes(current) else Action.CREATE
+        action = Action.PROMOTE if current else Action.CREATE
         return Target(value, action, step.reason, step.sentence, blockers=step.blockers, notes=step.notes)
     record = view.records.get(ENDPOINT)
     if record is not None and (value != current or record.content != resource.content):
