@@ -217,3 +217,12 @@ def test_an_estimator_without_a_safe_format_is_refused_when_saving_or_loading():
     predictor = _fitted("binary", KNeighborsClassifier(algorithm="kd_tree"))
     with pytest.raises(StageError):
         load(save(predictor))
+
+
+def test_a_compiled_preprocessor_that_differs_is_found():
+    predictor = _fitted("binary", LogisticRegression())
+    frame = design_frame(RECIPE, _table())
+    predictor.verify(frame)
+    predictor.preprocessor = preprocessor(RECIPE).fit(design_frame(RECIPE, _table().slice(0, 60)))
+    with pytest.raises(StageError, match="gives another result"):
+        predictor.verify(frame)

@@ -58,9 +58,13 @@ class CategoryEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> npt.NDArray[np.float64]:
         """Codes, float64: (rows, sum of kept categories) one-hot, or (rows, columns) ordinal."""
         check_is_fitted(self, "kept_")
+        return self.encode(_columns(X))
+
+    def encode(self, columns: list[list[Any]]) -> npt.NDArray[np.float64]:
+        """As `transform`, for columns given as lists of text and None."""
         blocks = []
         for column, kept, has_other, has_missing in zip(
-            _columns(X), self.kept_, self.other_, self.missing_, strict=True
+            columns, self.kept_, self.other_, self.missing_, strict=True
         ):
             positions = {category: position for position, category in enumerate(kept)}
             other = len(kept) if has_other else -1

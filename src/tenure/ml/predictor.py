@@ -23,8 +23,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tenure.core.errors import StageError
+from tenure.ml.compiled import CompiledPreprocessor
 from tenure.ml.predictions import Predictions, from_probabilities
-from tenure.ml.recipe import Recipe, design_frame
+from tenure.ml.recipe import Recipe, design_columns
 from tenure.ml.signature import Signature
 
 TRUSTED_TYPES: tuple[str, ...] = (
@@ -80,6 +81,7 @@ class Predictor:
         self.signature = signature
         self.preprocessor = preprocessor
         self.estimator = estimator
+        self._compiled = CompiledPreprocessor(preprocessor)
 
     def predict(self, table: pa.Table) -> Predictions:
         """Predictions for rows with the raw input columns; other columns are ignored. Raises StageError."""
@@ -89,7 +91,21 @@ class Predictor:
 
     def matrix(self, table: pa.Table) -> npt.NDArray[np.float64]:
         """The rows as the estimator sees them: float64 (rows, features)."""
-        return np.asarray(self.preprocessor.transform(design_frame(self.recipe, table)), dtype=np.float64)
+        return self._compiled.transform(design_columns(self.recipe, table))
+
+    def verify(self, frame: Any) -> None:
+        """Compare the compiled preprocessor with the one it was made from, on rows of `design_frame`.
+
+        Raises StageError when a single bit differs.
+        """
+        expected = np.asarray(self.preprocessor.transform(frame), dtype=np.float64)
+        given = self._compiled.transform({name: frame[name].to_numpy() for name in frame.columns})
+        if not np.array_equal(given, expected, equal_nan=True):
+            raise StageError(
+                "the compiled preprocessor gives another result",
+                "serving would not see the same features as training did",
+                "please report this with the versions of the libraries",
+            )
 
     def predict_matrix(self, matrix: npt.NDArray[np.float64]) -> Predictions:
         """Predictions for preprocessed rows (rows, features)."""

@@ -130,22 +130,32 @@ def _canonical(column: InputColumn, values: pa.ChunkedArray) -> pa.ChunkedArray:
         ) from error
 
 
-def design_frame(recipe: Recipe, table: pa.Table) -> pd.DataFrame:
+def design_columns(recipe: Recipe, table: pa.Table) -> dict[str, npt.NDArray[Any]]:
     """The features of each row in canonical types: float64 for numbers, booleans and parts of timestamps (missing
     and infinite values are NaN), objects of str or None for text. Column order is fixed by the recipe."""
-    import pandas as pd
-
     complete = derive(recipe, table)
-    columns: dict[str, Any] = {}
+    columns: dict[str, npt.NDArray[Any]] = {}
     for name in (*recipe.numeric.columns, *recipe.boolean):
         columns[name] = _floats(complete.column(name))
     for name in recipe.categorical.columns:
         values = np.empty(complete.num_rows, dtype=object)
         values[:] = complete.column(name).to_pylist()
-        columns[name] = pd.Series(values, dtype=object)
+        columns[name] = values
     for name in recipe.datetime.columns:
         columns.update(_parts(name, complete.column(name), recipe.datetime))
-    return pd.DataFrame(columns, index=pd.RangeIndex(complete.num_rows))
+    return columns
+
+
+def design_frame(recipe: Recipe, table: pa.Table) -> pd.DataFrame:
+    """`design_columns` as the frame that preprocessors are fitted on."""
+    import pandas as pd
+
+    columns = {
+        # Without a dtype pandas would make its own text type of it, where a missing value is no None.
+        name: pd.Series(values, dtype=object) if values.dtype == object else values
+        for name, values in design_columns(recipe, table).items()
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
 def _floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tenure.stages.base import StageContext
 
 
+_PROBE = 1000
+"""Training rows on which the stored model must predict exactly what the fitted one does."""
+
+
 def fit_winner(seed: int, context: StageContext) -> Output:
     """Fit, save, and read back: a model whose files predict otherwise than it did is never recorded."""
     import numpy as np
@@ -35,10 +39,8 @@ def fit_winner(seed: int, context: StageContext) -> Output:
     files = save(predictor)
 
     again = load(files)
-    probe = rows.frame.iloc[:200]
-    before, after = (
-        item.predict_matrix(np.asarray(item.preprocessor.transform(probe))) for item in (predictor, again)
-    )
+    again.verify(rows.frame)
+    before, after = (item.predict_matrix(matrix[:_PROBE]) for item in (predictor, again))
     if not (
         np.array_equal(before.labels, after.labels)
         and np.array_equal(_probabilities(before), _probabilities(after))
