@@ -187,11 +187,9 @@ def _pieces(values: pa.ChunkedArray) -> list[memoryview]:
         pieces.append(_bytes(pc.binary_length(filled)))
         for chunk in filled.chunks:
             _, offsets, data = chunk.buffers()
-            if data is not None:
-                start, *_, end = memoryview(offsets).cast("i")[
-                    chunk.offset : chunk.offset + len(chunk) + 1
-                ].tolist() or [0, 0]
-                pieces.append(memoryview(data)[start:end])
+            if data is not None and len(chunk):
+                bounds = memoryview(offsets).cast("i")
+                pieces.append(memoryview(data)[bounds[chunk.offset] : bounds[chunk.offset + len(chunk)]])
     elif pa.types.is_boolean(values.type):
         pieces.append(_bytes(pc.cast(pc.fill_null(values, False), pa.uint8())))
     else:
