@@ -33,6 +33,7 @@ def _rows(task: str, *, missing: bool = False) -> Rows:
     }[task]
     if missing:
         matrix[generator.random(matrix.shape) < 0.1] = np.nan
+        matrix[:, 2] = np.nan  # and one column without any value, as a fold may have
     return Rows(matrix, target)
 
 

@@ -53,6 +53,7 @@ class HistGradientBoosting(Algorithm):
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost for the given number of rounds."""
+        import numpy as np
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         kind = (
@@ -67,5 +68,8 @@ class HistGradientBoosting(Algorithm):
             early_stopping=False,
             random_state=setting.seed,
         )
+        empty = np.isnan(rows.matrix).all(axis=0)
+        # It cannot bin a column without any value; a constant one is never split on, so both mean the same.
+        matrix = np.where(empty, 0.0, rows.matrix) if empty.any() else rows.matrix
         with limited_threads(setting.threads):
-            return Fit(estimator.fit(rows.matrix, rows.target))
+            return Fit(estimator.fit(matrix, rows.target))
