@@ -360,6 +360,16 @@ def test_writing_after_the_lease_was_given_back_is_refused(store: StateStore) ->
             write()
 
 
+def test_a_turn_counts_even_when_the_holder_has_the_same_name(store: StateStore) -> None:
+    with store.lease("churn", "ada@here:1:x") as first:
+        pass
+    with store.lease("churn", "ada@here:1:x") as second:
+        assert second.token > first.token
+        with pytest.raises(StateStale):
+            step(store, first)
+        step(store, second)
+
+
 def test_a_heartbeat_keeps_a_lease_beyond_its_life(store: StateStore) -> None:
     with store.lease("churn", "ada@here:1:x", seconds=0.6) as lease:
         time.sleep(1.0)

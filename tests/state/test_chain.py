@@ -107,6 +107,12 @@ def test_a_log_rewritten_from_the_start_is_found_against_a_checkpoint() -> None:
     assert verify(EVENTS, its_head, [checkpoint]) == []
 
 
+def test_a_gap_shows_even_when_everything_after_it_was_hashed_again() -> None:
+    later = link(AuditHead("log-1", 3, EVENTS[1].hash), at=NOW, actor="eve", action="x", subject="y", data={})
+    (problem,) = verify([*EVENTS[:2], later])
+    assert (problem.seq, "missing" in problem.text) == (4, True)
+
+
 def test_events_after_the_recorded_end_are_found() -> None:
     earlier = AuditHead("log-1", 4, EVENTS[3].hash)
     assert [problem.seq for problem in verify(EVENTS, earlier)] == [6]

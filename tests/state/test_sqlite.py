@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +56,39 @@ def test_reading_leaves_the_folder_as_it_was(path: Path) -> None:
     assert list(before) == ["state.db"]
     read(path)
     assert {each.name: each.read_bytes() for each in path.parent.iterdir()} == before
+
+
+def test_a_restored_backup_is_seen_by_a_reader_that_is_open(path: Path) -> None:
+    backup = path.read_bytes()
+    write(path)
+    with closing(open_reader(path)) as reader:
+        assert len(list(reader.audit())) == 201
+        path.rename(path.with_name("moved.db"))
+        assert list(reader.audit()) == []
+        path.write_bytes(backup)
+        assert len(list(reader.audit())) == 200
+
+
+def test_first_writes_at_the_same_time_create_one_state(tmp_path: Path) -> None:
+    path = tmp_path / "dev" / "state.db"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, [path] * 8))
+    with closing(open_reader(path)) as reader:
+        assert len(list(reader.audit())) == 8
+        assert verify(reader.audit(), reader.audit_head()) == []
+
+
+def test_the_first_write_waits_for_another_one(tmp_path: Path) -> None:
+    """SQLite refuses to switch to its write-ahead log at once while somebody else is creating the file."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        writing = pool.submit(write, path)
+        time.sleep(0.2)
+        assert not writing.done()
+        other.execute("ROLLBACK")
+        writing.result(10)
+    read(path)
 
 
 @BOTH

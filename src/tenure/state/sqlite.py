@@ -30,6 +30,7 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
         self._lock = threading.RLock()
 
     @contextmanager
@@ -58,10 +59,18 @@ class SqliteFile:
                 self._connection = None
 
     def _connect(self) -> sqlite3.Connection | None:
-        if self._connection is not None:
-            return self._connection
-        if not self.path.exists():
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            self.close()
             return None
+        except OSError as error:
+            raise StateError("The state cannot be opened", f"{self.path}: {error.strerror}.") from error
+        identity = (status.st_dev, status.st_ino)
+        if self._connection is not None and self._identity == identity:
+            return self._connection
+        # Not open yet, or another file has taken the name: a restored backup, seen by a server that never stops.
+        self.close()
         connection = _open(self.path)
         try:
             known = check_format(lambda sql, _: connection.execute(sql).fetchall(), self.path)
@@ -71,7 +80,7 @@ class SqliteFile:
         if not known:
             connection.close()
             return None
-        self._connection = connection
+        self._connection, self._identity = connection, identity
         return connection
 
 
