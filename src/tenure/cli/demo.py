@@ -18,7 +18,7 @@ def command(session: Session, folder: Path | None) -> int:
     DIR is where its project is written and stays to be explored: a new folder; by default ./tenure-demo.
     """
     from tenure.cli.main import run
-    from tenure.demo import Demo, fresh_folder
+    from tenure.cli.story import Demo, fresh_folder
 
     target = fresh_folder(Path(session.directory), folder)
     Demo(target.resolve(), run, click.echo).tell()

@@ -26,14 +26,24 @@ SERVER_LIBRARIES = ("starlette", "uvicorn", "httptools", "uvloop", "orjson", "pr
 def command(session: Session, overrides: tuple[str, ...], host: str, port: int) -> int:
     """Serve the released models of the environment over HTTP until stopped; follow every release without a restart."""
     from tenure.core.errors import TenureError
+    from tenure.core.units import parse_duration
 
     project = session.project(overrides)
     try:
-        project.serve(host, port)
+        from tenure.server.main import serve
     except ModuleNotFoundError as error:
         if error.name not in SERVER_LIBRARIES:
             raise
         raise TenureError(
             "The model server is not installed.", f"It needs {error.name}.", 'pip install "tenure[serve]"'
         ) from error
+    serve(
+        project.reader,
+        project.artifacts,
+        project.workspace.home / "predictions",
+        host=host,
+        port=port,
+        poll_seconds=parse_duration(project.config.server.poll).approximate_seconds,
+        announce=lambda url: session.tell(f"Serving at {url}"),
+    )
     return 0

@@ -38,7 +38,9 @@ def parse_duration(text: str) -> Duration:
     """`"90d"` -> Duration. Raises ValueError with what is accepted."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a duration; write a whole number and a unit, such as 30m, 12h, 7d, 3mo or 1y")
+        raise ValueError(
+            f"{text!r} is not a duration; write a whole number and a unit, such as 30m, 12h, 7d, 3mo or 1y"
+        )
     count, unit = int(match["count"]), match["unit"]
     if unit in ("mo", "y"):
         return Duration(months=count * (12 if unit == "y" else 1))

@@ -318,18 +318,6 @@ class Project:
             raise TenureError("Unknown version.", f"{model} has no version {number}; it has: {have}.")
         return self.artifacts.get(state.versions[number].artifacts["card"]).decode()
 
-    def serve(self, host: str = "127.0.0.1", port: int = 8000) -> None:
-        """Serve the released models of this environment until stopped."""
-        from tenure.server.main import serve
-
-        serve(
-            reader=self.reader,
-            artifacts=self.artifacts,
-            predictions=self.workspace.home / "predictions",
-            host=host,
-            port=port,
-        )
-
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _inputs(self, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:

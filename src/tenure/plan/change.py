@@ -108,7 +108,12 @@ class ModelPlan(msgspec.Struct, frozen=True):
                 self.spec_digest,
                 self.inputs_digest,
                 [
-                    [change.address, change.action.value, change.reason.value, [cause.id for cause in change.causes]]
+                    [
+                        change.address,
+                        change.action.value,
+                        change.reason.value,
+                        [cause.id for cause in change.causes],
+                    ]
                     for change in self.changes
                 ],
             ]
@@ -168,7 +173,9 @@ def from_json(data: bytes) -> Plan:
         version = str(header["format_version"]) if isinstance(header, dict) else ""
     except (msgspec.DecodeError, KeyError) as error:
         raise PlanError(
-            "Not a plan file.", f"It cannot be read as a saved plan: {error}.", "Write one with: tenure plan --out plan.json"
+            "Not a plan file.",
+            f"It cannot be read as a saved plan: {error}.",
+            "Write one with: tenure plan --out plan.json",
         ) from error
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise PlanError(
@@ -179,4 +186,6 @@ def from_json(data: bytes) -> Plan:
     try:
         return msgspec.json.decode(data, type=Plan)
     except msgspec.ValidationError as error:
-        raise PlanError("Damaged plan file.", str(error), "Make the plan again: tenure plan --out plan.json") from error
+        raise PlanError(
+            "Damaged plan file.", str(error), "Make the plan again: tenure plan --out plan.json"
+        ) from error

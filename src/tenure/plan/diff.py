@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from tenure.core.digest import digest
 from tenure.core.effect import Effect, worst
 from tenure.graph.resource import Resource, Sort
@@ -48,8 +50,7 @@ def diff(
     for resource in desired.resources:
         change = decide(resource, desired, view, inputs.get(resource.local, NO_INPUTS))
         changes.append(change)
-        if _renews(resource, change, view):
-            view = replace(view, renewing=view.renewing | {resource.local})
+        view = _after(resource, change, view)
     return ModelPlan(
         model=desired.model,
         file=desired.file,
@@ -90,7 +91,9 @@ def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO
             Action.BLOCKED,
             Reason.RETIRED,
             "The name belongs to a retired model and is not used again.",
-            blockers=(Blocker("retired", f"{view.model} is retired", "Give the new model another metadata.name."),),
+            blockers=(
+                Blocker("retired", f"{view.model} is retired", "Give the new model another metadata.name."),
+            ),
         )
     held = [need for need in resource.needs if need in view.held]
     if held:
@@ -105,7 +108,9 @@ def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO
     if resource.sort is Sort.BINDING:
         return _binding(resource, record, desired, view)
     if view.lifecycle == RETIRED:
-        return _change(resource, record, Action.NONE, Reason.RETIRED, "The model is retired; this stays as it is.")
+        return _change(
+            resource, record, Action.NONE, Reason.RETIRED, "The model is retired; this stays as it is."
+        )
     return _artifact(resource, record, view, inputs)
 
 
@@ -131,7 +136,9 @@ def inputs_digest(changes: list[Change], inputs: Mapping[str, Inputs]) -> str:
 def open_causes(resource: Resource, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
     """The open facts that ask for what this resource is triggered by; a `notify` fact asks for nothing."""
     return tuple(
-        fact for fact in facts if fact.settled_at is None and fact.mode != "notify" and fact.do in resource.triggers
+        fact
+        for fact in facts
+        if fact.settled_at is None and fact.mode != "notify" and fact.do in resource.triggers
     )
 
 
@@ -152,7 +159,13 @@ def _artifact(resource: Resource, record: Record | None, view: View, inputs: Inp
         return _caused(resource, record, causes, inputs)
     if "new_data" in resource.triggers and inputs.changed:
         return _change(
-            resource, record, Action.REPLACE, Reason.DATA_CHANGED, " ".join(inputs.sentences), known=False, effect=Effect.RETRAIN
+            resource,
+            record,
+            Action.REPLACE,
+            Reason.DATA_CHANGED,
+            " ".join(inputs.sentences),
+            known=False,
+            effect=Effect.RETRAIN,
         )
     renewed = [need for need in resource.needs if need in view.renewing]
     current = {need: view.records[need].digest for need in resource.needs if need in view.records}
@@ -208,7 +221,14 @@ def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs
             ),
         )
     return _change(
-        resource, record, Action.REPLACE, Reason.CAUSE, sentence, causes=causes, known=False, effect=Effect.RETRAIN
+        resource,
+        record,
+        Action.REPLACE,
+        Reason.CAUSE,
+        sentence,
+        causes=causes,
+        known=False,
+        effect=Effect.RETRAIN,
     )
 
 
@@ -220,9 +240,13 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
     configured = record is not None and not fields and record.content == resource.content
     conditions = target.conditions
     if renewing:
-        upstream = [item for item in desired.resources if item.local in view.renewing or item.local in resource.needs]
+        upstream = [
+            item for item in desired.resources if item.local in view.renewing or item.local in resource.needs
+        ]
         conditions = (*(c for item in upstream for c in desired.conditions(item)), *conditions)
-    causes = tuple(f for f in view.facts if f.settled_at is None and f.mode != "notify" and f.do in resource.triggers)
+    causes = tuple(
+        f for f in view.facts if f.settled_at is None and f.mode != "notify" and f.do in resource.triggers
+    )
     if same and configured and target.blockers:
         return _change(
             resource, record, Action.BLOCKED, target.reason, target.sentence, target=target, conditions=conditions,
@@ -230,7 +254,13 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
         )  # fmt: skip
     if same and configured and not renewing:
         return _change(
-            resource, record, Action.NONE, Reason.UNCHANGED, "Nothing changed.", target=target, after=target.value
+            resource,
+            record,
+            Action.NONE,
+            Reason.UNCHANGED,
+            "Nothing changed.",
+            target=target,
+            after=target.value,
         )
     if record is None:
         return _change(
@@ -289,15 +319,27 @@ def _change(
     )
 
 
-def _renews(resource: Resource, change: Change, view: View) -> bool:
-    """Whether the output digest of a resource is open until it has been made."""
-    match change.action:
-        case Action.CREATE | Action.REPLACE | Action.PROMOTE:
-            return True
-        case Action.UPDATE | Action.RETIRE:
-            return resource.sort is Sort.BINDING and not change.known
-        case Action.NONE | Action.BLOCKED:
-            return False
+def _after(resource: Resource, change: Change, view: View) -> View:
+    """The view as it will be once the change is made: an output that is open, or the new value of a binding."""
+    if not change.action.acts:
+        return view
+    if resource.sort is Sort.ARTIFACT:
+        opened = change.action in (Action.CREATE, Action.REPLACE)
+        return replace(view, renewing=view.renewing | {resource.local}) if opened else view
+    if not change.known:
+        return replace(view, renewing=view.renewing | {resource.local})
+    record = view.records.get(resource.local) or _planned(resource, view)
+    records = {**view.records, resource.local: msgspec.structs.replace(record, value=change.after)}
+    return replace(view, records=records)
+
+
+def _planned(resource: Resource, view: View) -> Record:
+    """A binding that does not exist yet, as the decisions after it see it."""
+    return Record(
+        address=resource.address, sort=resource.sort, fingerprint="", content=resource.content,
+        metadata=resource.metadata, config=resource.config, effects=resource.effects, digest="", value={},
+        artifacts={}, inputs={}, at=view.now, by="", apply_id="", serial=0,
+    )  # fmt: skip
 
 
 def _notes(recorded: ModelState | None, inputs: Mapping[str, Inputs]) -> Iterator[str]:
@@ -316,5 +358,9 @@ def _listed(fields: tuple[FieldChange, ...]) -> str:
 
 def _inherited(path: str, resource: Resource) -> Effect:
     """A leaf inside a free-form value has the effect of the nearest field above it."""
-    nearest = [effect for known, effect in resource.effects.items() if path.startswith(known) or known.startswith(path)]
+    nearest = [
+        effect
+        for known, effect in resource.effects.items()
+        if path.startswith(known) or known.startswith(path)
+    ]
     return worst(nearest) or Effect.METADATA

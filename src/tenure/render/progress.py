@@ -181,7 +181,7 @@ class LiveProgress:
                             self._running[address],
                             completed=done,
                             total=total or None,
-                            note=clip(line(note).text, 40),
+                            note=clip(line(note).text, 48),
                         )
                 case _:
                     self._leave(event)
@@ -208,6 +208,7 @@ class LiveProgress:
         if self._bars is None:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.table import Column
 
             console = Console(
                 file=self._stream,
@@ -221,8 +222,8 @@ class LiveProgress:
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=max(10, min(30, self._screen.width - 80))),
-                TextColumn("{task.fields[note]}", markup=False),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
                 console=console,
                 transient=True,
             )

@@ -50,6 +50,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _LOG = logging.getLogger("tenure.server")
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
+_TAKEN_AS_JSON = frozenset({b"application/json", b"", b"application/x-www-form-urlencoded"})
+"""The last one is what `curl -d` says when it is told nothing."""
 _INLINE_ROWS = 16
 """Requests up to this size are answered on the event loop: handing them to a thread costs more than it saves."""
 _BODY_SECONDS = 30.0
@@ -310,7 +312,7 @@ def _live(endpoint: Endpoint, version: str | None) -> LiveVersion | None:
 async def _body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The body of a JSON request. Raises Problem 400, 408, 413 or 415."""
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if kind and kind != b"application/json" and not kind.endswith(b"+json"):
+    if kind not in _TAKEN_AS_JSON and not kind.endswith(b"+json"):
         raise Problem(415, "Unsupported media type", f"Send application/json, not {kind.decode('latin-1')}.")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Problem(415, "Unsupported media type", "Send the body without a content encoding.")

@@ -16,7 +16,9 @@ _TEXTS = (
 )
 
 
-def markdown(model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]) -> str:
+def markdown(
+    model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]
+) -> str:
     """The card of one version. `config` holds the `metadata` and `governance` blocks; a missing text is said to be missing."""
     return "\n".join(_lines(model, config, version, records)) + "\n"
 
@@ -62,7 +64,9 @@ def _lines(
     )
     yield "## Lineage"
     yield ""
-    yield from _table(("made from", "digest"), [(k, f"`{v}`") for k, v in version["lineage"]["made_from"].items()])
+    yield from _table(
+        ("made from", "digest"), [(k, f"`{v}`") for k, v in version["lineage"]["made_from"].items()]
+    )
     for cause in version["lineage"]["causes"]:
         yield f"Made because: {cell(cause['sentence'])}"
         yield ""
@@ -90,12 +94,18 @@ def _front_matter(
 def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
     yield "## Data"
     yield ""
-    rows: list[tuple[Any, Any]] = [("Rows", snapshot.get("rows")), ("Read", data["read_at"]), ("Digest", f"`{data['digest']}`")]
+    rows: list[tuple[Any, Any]] = [
+        ("Rows", snapshot.get("rows")),
+        ("Read", data["read_at"]),
+        ("Digest", f"`{data['digest']}`"),
+    ]
     rows += [(f"Rows in {name}", count) for name, count in snapshot.get("split", {}).items()]
     span = snapshot.get("time_range")
     if span:
         rows.append(("Time", " to ".join(str(part) for part in span)))
-    rows += [(f"Source {name}", f"`{short(seen.get('digest') or '')}`") for name, seen in data["sources"].items()]
+    rows += [
+        (f"Source {name}", f"`{short(seen.get('digest') or '')}`") for name, seen in data["sources"].items()
+    ]
     yield from _table(("", ""), rows)
 
 

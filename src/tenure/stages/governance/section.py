@@ -33,8 +33,12 @@ class RiskTier(enum.StrEnum):
 class ApprovalRule(SpecModel):
     """A role that has to approve a version before it may serve."""
 
-    role: str = field(Effect.REAPPROVE, "The role that approves, as given to `tenure approve --role`.", min_length=1)
-    min: int = field(Effect.REAPPROVE, "How many different people of this role have to approve.", 1, ge=1, le=10)
+    role: str = field(
+        Effect.REAPPROVE, "The role that approves, as given to `tenure approve --role`.", min_length=1
+    )
+    min: int = field(
+        Effect.REAPPROVE, "How many different people of this role have to approve.", 1, ge=1, le=10
+    )
 
 
 class Governance(SpecModel):
@@ -44,14 +48,21 @@ class Governance(SpecModel):
     approvals: tuple[ApprovalRule, ...] = field(
         Effect.REAPPROVE, "Approvals a version needs before it may serve. None by default.", ()
     )
-    intended_use: str | None = field(Effect.METADATA, "What the model is for. Goes into the model card.", None)
-    out_of_scope: str | None = field(Effect.METADATA, "What the model must not be used for. Goes into the card.", None)
+    intended_use: str | None = field(
+        Effect.METADATA, "What the model is for. Goes into the model card.", None
+    )
+    out_of_scope: str | None = field(
+        Effect.METADATA, "What the model must not be used for. Goes into the card.", None
+    )
     limitations: str | None = field(Effect.METADATA, "Known weaknesses. Goes into the card.", None)
     ethical_considerations: str | None = field(
         Effect.METADATA, "Who may be harmed, and what is done about it. Goes into the card.", None
     )
     license: str | None = field(
-        Effect.METADATA, "Licence of the model as an SPDX identifier. Goes into the card.", None, examples=["Apache-2.0"]
+        Effect.METADATA,
+        "Licence of the model as an SPDX identifier. Goes into the card.",
+        None,
+        examples=["Apache-2.0"],
     )
 
 
@@ -80,7 +91,10 @@ def conditions(item: Resource) -> tuple[Condition, ...]:
         return ()
     rules = item.config["governance"]["approvals"]
     return tuple(
-        Condition("approval", f"approved by {rule['role']}" + (f" ({rule['min']} people)" if rule["min"] > 1 else ""))
+        Condition(
+            "approval",
+            f"approved by {rule['role']}" + (f" ({rule['min']} people)" if rule["min"] > 1 else ""),
+        )
         for rule in rules
     )
 

@@ -14,7 +14,18 @@ from tenure.graph.resource import Resource
 from tenure.stages.base import Output, StageContext
 from tenure.stages.governance import card
 
-PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost", "xgboost-cpu", "duckdb", "optuna")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "xgboost",
+    "xgboost-cpu",
+    "duckdb",
+    "optuna",
+)
 """What decides how a model is trained and loaded; recorded with each version."""
 
 
@@ -34,7 +45,11 @@ def register(item: Resource, context: StageContext) -> Output:
         "number": number,
         "status": "passed" if passed else "failed",
         "passed": passed,
-        "failed": [gate["text"] for gate in report.value["gates"] if not gate["passed"] and gate.get("enforced", True)]
+        "failed": [
+            gate["text"]
+            for gate in report.value["gates"]
+            if not gate["passed"] and gate.get("enforced", True)
+        ]
         if report
         else [],
         "model_digest": model.digest,
@@ -68,7 +83,9 @@ def lineage(context: StageContext) -> dict[str, Any]:
             "sources": snapshot.value.get("sources", {}),
         },
         "made_from": {
-            local: record.digest for local, record in sorted(context.records.items()) if record.sort == "artifact"
+            local: record.digest
+            for local, record in sorted(context.records.items())
+            if record.sort == "artifact"
         },
         "causes": [
             {"id": name, "kind": causes[name].kind, "sentence": causes[name].sentence}

@@ -139,15 +139,20 @@ def histogram(
             "</g>",
         ]
     parts.append(f'<line class="grid" x1="0" x2="{width}" y1="{base}" y2="{base}"/>')
-    if labels:
-        # The first and the last real bin are enough to read the scale by; missing values are named by the tooltip.
-        real = [label for label in labels if not label.startswith("__")] or list(labels)
-        parts.append(f'<text class="tick" x="1" y="{height - 3}">{escape(_short(_plain(real[0])))}</text>')
-        if len(real) > 1:
-            parts.append(
-                f'<text class="tick" x="{width - 1}" y="{height - 3}" text-anchor="end">'
-                f"{escape(_short(_plain(real[-1])))}</text>"
-            )
+    # Every bin of a few; of many the first and the last real one, which is enough to read the scale by.
+    real = [i for i, label in enumerate(labels) if not label.startswith("__")]
+    named = range(len(labels)) if len(labels) <= 4 else sorted({real[0], real[-1]}) if real else ()
+    for i in named:
+        middle = (i + 0.5) * step
+        anchor, at = (
+            ("start", 1.0)
+            if middle < 45
+            else ("end", (i + 1) * step)
+            if middle > width - 45
+            else ("middle", middle)
+        )
+        text = escape(_short(_plain(labels[i]), 12 if len(labels) in (3, 4) else 20))
+        parts.append(f'<text class="tick" x="{at:.1f}" y="{height - 3}" text-anchor="{anchor}">{text}</text>')
     parts.append("</svg>")
     return "".join(parts)
 
@@ -216,8 +221,8 @@ def _bar(kind: str, x: float, width: float, base: float, height: float) -> str:
 
 
 def _plain(label: str) -> str:
-    return {"__null__": "missing", "__unseen__": "never seen before", "__other__": "other"}.get(label, label)
+    return {"__null__": "missing", "__unseen__": "unseen", "__other__": "other"}.get(label, label)
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 20 else label[:19] + "…"
+def _short(label: str, most: int) -> str:
+    return label if len(label) <= most else label[: most - 1] + "…"

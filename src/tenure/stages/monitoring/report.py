@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
 
+import msgspec
+
 from tenure.core.units import format_instant
 from tenure.stages.monitoring.alerts import Alert
 from tenure.stages.monitoring.distances import SHORT
@@ -126,8 +128,8 @@ def _charts(
         yield title, timeline(points, shown, name=name, height=220)
     elif block["type"] == "data_quality":
         for key, text in (("missing", "missing_increase"), ("unseen", "unseen_rate")):
-            points = [_point(item, item.evidence.get(key)) for item in observations]
             shown = [Limit(block[text], "warn"), Limit(block[f"{text}_critical"], "critical")]
+            points = [_of_limits(_point(item, item.evidence.get(key)), shown) for item in observations]
             title = (
                 "largest increase of missing values" if key == "missing" else "largest share of unseen values"
             )
@@ -138,6 +140,14 @@ def _charts(
         what = "the predictions" if block["type"] == "prediction_drift" else "the column that moved furthest"
         title = f"{SHORT[block['metric']]} of {what}; grey: what chance alone may give"
         yield title, timeline(points, shown, name=name)
+
+
+def _of_limits(point: Point, limits: Sequence[Limit]) -> Point:
+    """One measure of several is coloured by its own thresholds, as far as the whole verdict goes."""
+    reached = [limit.level for limit in limits if point.value is not None and point.value >= limit.value]
+    if point.verdict == "insufficient_data" or point.verdict in reached:
+        return point
+    return msgspec.structs.replace(point, verdict=reached[-1] if reached and point.verdict != "ok" else "ok")
 
 
 def _point(item: Observation, value: float | None, interval: Mapping[str, Any] | None = None) -> Point:

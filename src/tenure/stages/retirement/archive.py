@@ -37,7 +37,12 @@ def carry_out(item: Resource, value: dict[str, Any], context: StageContext) -> O
     name = write(context)
     value |= {"retired_at": moment, "archive": name}
     tombstone = Tombstone(
-        model=context.model, lineage="", at=context.now, by=context.actor, successor=value["successor"], archive=name
+        model=context.model,
+        lineage="",
+        at=context.now,
+        by=context.actor,
+        successor=value["successor"],
+        archive=name,
     )
     return Output(digest=digest(value), value=value, artifacts={"archive": name}, tombstone=tombstone)
 
@@ -47,7 +52,9 @@ def write(context: StageContext) -> str:
     records = [*context.records.values(), *context.view.versions.values()]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr(zipfile.ZipInfo("records.json", EPOCH), msgspec.json.format(msgspec.json.encode(records)))
+        bundle.writestr(
+            zipfile.ZipInfo("records.json", EPOCH), msgspec.json.format(msgspec.json.encode(records))
+        )
         for name in sorted(_blobs(records)):
             bundle.writestr(zipfile.ZipInfo(f"blobs/{name}", EPOCH), context.artifacts.get(name))
     data = buffer.getvalue()

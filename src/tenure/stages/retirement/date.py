@@ -15,7 +15,9 @@ class DateCriterion(SpecModel):
     """Matches from a day on (UTC), for instance the end of a contract or of a data licence."""
 
     type: Literal["date"] = field(Effect.OPERATE, "The kind of criterion.")
-    on: datetime.date = field(Effect.OPERATE, "The day from which the criterion holds.", examples=["2027-01-15"])
+    on: datetime.date = field(
+        Effect.OPERATE, "The day from which the criterion holds.", examples=["2027-01-15"]
+    )
     why: str | None = field(Effect.METADATA, "What happens on that day.", None)
 
     def matched(self, view: View) -> str | None:

@@ -25,13 +25,18 @@ def standing(policy: Retirement, view: View) -> Target:
     recorded = view.value(POLICY) or {}
     if recorded.get("state") == "retired":
         return Target(value=recorded)
-    matched = [sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence]
+    matched = [
+        sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence
+    ]
     wanted, reason, why = _wanted(policy, view, matched)
     notes = tuple(_notes(policy, view, matched, wanted))
     blockers = _blockers(policy, view, recorded) if wanted == "retired" else ()
     state = (recorded.get("state", "active") if blockers else wanted) if recorded else wanted
     if not recorded and wanted == "retired":
-        blockers, state = (Blocker("never_active", f"{view.model} was never released, so there is nothing to retire"),), "active"
+        blockers, state = (
+            (Blocker("never_active", f"{view.model} was never released, so there is nothing to retire"),),
+            "active",
+        )
     if blockers and state == "active" and view.versions:
         # Consumers must hear of it before they can acknowledge: a blocked retirement deprecates first.
         state = "deprecated"
@@ -59,7 +64,9 @@ def _wanted(policy: Retirement, view: View, matched: list[str]) -> tuple[str, Re
 def _notes(policy: Retirement, view: View, matched: list[str], wanted: str) -> list[str]:
     if not matched or wanted != "active" or policy.on_match != "propose":
         return []
-    return [f"Proposed: deprecate {view.model} ({'; '.join(matched)}). To accept, set `state: deprecated` in the spec."]
+    return [
+        f"Proposed: deprecate {view.model} ({'; '.join(matched)}). To accept, set `state: deprecated` in the spec."
+    ]
 
 
 def _blockers(policy: Retirement, view: View, recorded: dict[str, Any]) -> tuple[Blocker, ...]:
@@ -77,8 +84,12 @@ def _blockers(policy: Retirement, view: View, recorded: dict[str, Any]) -> tuple
         since = recorded.get("deprecated_at")
         until = parse_duration(policy.minimum_notice).after(parse_instant(since)) if since else None
         if until is None or view.now < until:
-            text = f"consumers get {policy.minimum_notice} of notice" + (f", until {format_instant(until)}" if until else "")
-            found.append(Blocker("notice", text, f"tenure apply {view.model}   # once the notice has run out"))
+            text = f"consumers get {policy.minimum_notice} of notice" + (
+                f", until {format_instant(until)}" if until else ""
+            )
+            found.append(
+                Blocker("notice", text, f"tenure apply {view.model}   # once the notice has run out")
+            )
     return tuple(found)
 
 
@@ -98,7 +109,11 @@ def _value(policy: Retirement, view: View, recorded: dict[str, Any], state: str)
         "retired_at": None,
         "successor": policy.successor.model if policy.successor else None,
         "consumers": [
-            {"name": consumer.name, "required": consumer.acknowledge == "required", "acknowledged": consumer.name in known}
+            {
+                "name": consumer.name,
+                "required": consumer.acknowledge == "required",
+                "acknowledged": consumer.name in known,
+            }
             for consumer in policy.consumers
         ],
         "archive": None,

@@ -16,8 +16,12 @@ class PerformanceCriterion(SpecModel):
 
     type: Literal["performance"] = field(Effect.OPERATE, "The kind of criterion.")
     signal: str = field(Effect.OPERATE, "The monitoring signal to look at, by its name.", "performance")
-    below: float | None = field(Effect.OPERATE, "The score must not be below this (for scores where more is better).", None)
-    above: float | None = field(Effect.OPERATE, "The score must not be above this (for errors, where less is better).", None)
+    below: float | None = field(
+        Effect.OPERATE, "The score must not be below this (for scores where more is better).", None
+    )
+    above: float | None = field(
+        Effect.OPERATE, "The score must not be above this (for errors, where less is better).", None
+    )
     violation_windows: int = field(Effect.OPERATE, "How many windows have to violate the limit.", 3, ge=1)
     evaluation_windows: int = field(Effect.OPERATE, "Out of how many of the latest windows.", 4, ge=1)
 

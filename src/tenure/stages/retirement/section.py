@@ -56,17 +56,23 @@ class Acknowledge(enum.StrEnum):
 class Consumer(SpecModel):
     """Somebody who calls the model."""
 
-    name: str = field(Effect.RETIRE, "Name of the consumer, as given to `tenure acknowledge --consumer`.", min_length=1)
+    name: str = field(
+        Effect.RETIRE, "Name of the consumer, as given to `tenure acknowledge --consumer`.", min_length=1
+    )
     owner: str | None = field(Effect.METADATA, "Who answers for the consumer.", None)
     acknowledge: Acknowledge = field(
-        Effect.RETIRE, "Whether retirement waits until this consumer has confirmed that it knows.", Acknowledge.REQUIRED
+        Effect.RETIRE,
+        "Whether retirement waits until this consumer has confirmed that it knows.",
+        Acknowledge.REQUIRED,
     )
 
 
 class Successor(SpecModel):
     """The model that takes over."""
 
-    model: str = field(Effect.RETIRE, "Name of the model to call instead. Named in headers and in the 410 answer.")
+    model: str = field(
+        Effect.RETIRE, "Name of the model to call instead. Named in headers and in the 410 answer."
+    )
 
 
 class Retirement(SpecModel):
@@ -81,7 +87,9 @@ class Retirement(SpecModel):
         OnMatch.PROPOSE,
     )
     deprecation_date: datetime.date | None = field(
-        Effect.RETIRE, "From this day (UTC) on the model is deprecated: it answers with deprecation headers.", None
+        Effect.RETIRE,
+        "From this day (UTC) on the model is deprecated: it answers with deprecation headers.",
+        None,
     )
     retirement_date: datetime.date | None = field(
         Effect.RETIRE, "From this day (UTC) on the model is retired: it answers 410.", None

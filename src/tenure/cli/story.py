@@ -103,6 +103,7 @@ class Client:
     ) -> tuple[int, dict[str, str], Any]:
         """Status, headers in lower case, decoded body. A broken connection counts as status 0."""
         data = None if body is None else json.dumps(body).encode()
+        reused = self.connection is not None
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -111,7 +112,8 @@ class Client:
             content = answer.read()
         except (OSError, http.client.HTTPException):
             self.connection = None
-            return 0, {}, None
+            # A server may close a connection that was idle; as any client does, ask again on a new one.
+            return self.request(method, path, body, headers) if reused else (0, {}, None)
         kind = answer.headers.get("content-type", "")
         return answer.status, {k.lower(): v for k, v in answer.headers.items()}, json.loads(content) if "json" in kind else content
 
@@ -279,7 +281,7 @@ class Demo:
 
     def _append(self, days: Sequence[dict[str, str]]) -> None:
         with (self.folder / "data" / "observations.csv").open("a", newline="", encoding="utf-8") as stream:
-            csv.DictWriter(stream, fieldnames=list(days[0])).writerows(days)
+            csv.DictWriter(stream, fieldnames=list(days[0]), lineterminator="\n").writerows(days)
 
     def _labels(self, days: Sequence[dict[str, str]]) -> Path:
         path = self.folder / "labels.csv"
@@ -365,7 +367,7 @@ class Demo:
 
     def cheap_edits(self, now: date) -> None:
         self.chapter("7. Cheap edits stay cheap: a threshold and a description retrain nothing")
-        self.edit(r"min: 0\.6\b.*$", "min: 0.55")
+        self.edit(r"min: 0\.6\b", "min: 0.55")
         self.edit(r"^(\s*description:).*$", r"\1 Tells sun from rain, fog, drizzle and snow, by the day's measurements.")
         moment = f"{now}T15:00"
         self.tenure("--now", moment, "plan")
