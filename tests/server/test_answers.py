@@ -59,6 +59,11 @@ def test_one_object_a_list_and_rows_are_the_same_request(asking, body):
     assert document["predictions"][0]["prediction"] == "no"
 
 
+def test_a_body_sent_with_curl_and_nothing_else_is_taken_as_json(asking):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert asking("POST", "/models/churn/predict", ROW, form)[0] == 200
+
+
 def test_no_rows_get_no_predictions(asking):
     assert asking.predict([])[2]["predictions"] == []
 
