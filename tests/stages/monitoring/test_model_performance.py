@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.stages.monitoring.conftest import START
 
 from tenure.core.units import parse_duration
 from tenure.ml.reference import Reference
 from tenure.ml.windows import window_of
 from tenure.stages.monitoring.judging import WindowRows
 from tenure.stages.monitoring.model_performance import ModelPerformance
-from tests.stages.monitoring.conftest import START
 
 
 def reference(task="binary", classes=("no", "yes")):
