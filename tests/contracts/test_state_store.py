@@ -215,6 +215,18 @@ def test_what_was_recorded_at_a_moment(store: StateStore) -> None:
     assert store.at("churn", NOW + 9 * HOUR) == store.read("churn")
 
 
+def test_a_record_is_part_of_the_past_from_when_it_was_recorded(store: StateStore) -> None:
+    commit(store, a_record(metadata="sha256:old"))
+    with store.lease("churn", "ada@here:1:x") as lease:
+        entry = step(store, lease, at=NOW + 2 * HOUR)
+        reworded = a_record(metadata="sha256:new", at=NOW)
+        store.finish(lease, entry, outcome="done", at=NOW + 2 * HOUR, record=reworded, serial=1)
+    for moment, expected in ((NOW, "sha256:old"), (NOW + HOUR, "sha256:old"), (NOW + 2 * HOUR, "sha256:new")):
+        state = store.at("churn", moment)
+        assert state is not None
+        assert state.records["training/model"].metadata == expected
+
+
 def test_readers_never_wait_for_the_writer(store: StateStore, reader: StateReader) -> None:
     commit(store, a_record())
     with store.lease("churn", "ada@here:1:x") as lease:

@@ -26,15 +26,22 @@ from tenure.state.opening import open_reader, open_store
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A state with some history, closed."""
-    path = tmp_path / "state.db"
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A state file with some history, closed."""
+    path = tmp_path_factory.mktemp("recorded") / "state.db"
     with closing(open_store(path)) as store:
         for number in range(200):
             store.append_audit(
                 at=NOW, actor="ada", action="test", subject="x", data={"n": number, "pad": "x" * 100}
             )
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(recorded: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "state.db"
+    path.write_bytes(recorded)
     return path
 
 

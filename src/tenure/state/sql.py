@@ -142,7 +142,7 @@ class SqlStateStore:
             else:
                 serial = writing.serial_of(connection, lease.model)
             if record is not None:
-                writing.add_record(connection, msgspec.structs.replace(record, serial=serial))
+                writing.add_record(connection, msgspec.structs.replace(record, serial=serial), at)
                 data |= {"serial": serial, "digest": record.digest, "fingerprint": record.fingerprint}
                 data |= {"causes": record.causes, "ordinal": record.ordinal, "artifacts": record.artifacts}
             if settle:

@@ -70,8 +70,11 @@ def ensure_model(connection: sa.Connection, model: str) -> None:
         connection.execute(tables.models.insert().values(model=model, lineage=uuid4().hex, serial=0))
 
 
-def add_record(connection: sa.Connection, record: Record) -> None:
-    """Append a record and point the heads of its address at it."""
+def add_record(connection: sa.Connection, record: Record, at: datetime) -> None:
+    """Append a record and point the heads of its address at it.
+
+    `at` is when it was recorded; a record that only changes words keeps the time of its artifact in its own `at`.
+    """
     address = Address(record.address)
     number = insert(
         connection,
@@ -79,7 +82,7 @@ def add_record(connection: sa.Connection, record: Record) -> None:
         model=address.model,
         local=address.local,
         ordinal=record.ordinal or 0,
-        at=instant(record.at),
+        at=instant(at),
         config=_document(connection, encode(record.config)),
         effects=_document(connection, encode(record.effects)),
         body=encode(msgspec.structs.replace(record, config={}, effects={})),
