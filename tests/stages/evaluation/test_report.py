@@ -49,7 +49,7 @@ def test_metrics_are_those_of_the_test_part(lab):
     )
     for found in value["metrics"].values():
         assert found["low"] < found["value"] < found["high"]
-    assert value["metrics"]["log_loss"]["goal"] == "minimize"
+    assert value["confidence"] == 0.95
 
 
 def test_the_baseline_is_always_there_and_learns_from_the_training_part(lab):

@@ -94,6 +94,7 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         "failed": failed,
         "gates": verdicts,
         "rows": test.num_rows,
+        "confidence": evaluation.confidence,
         "primary": search.value["metric"],
         "metrics": measured(predictions),
         "baseline": {"type": kind, "metrics": measured(naive)},
@@ -145,9 +146,6 @@ def _interval(
         "value": _number(found.value),
         "low": _number(found.low),
         "high": _number(found.high),
-        "n": found.n,
-        "confidence": found.confidence,
-        "goal": measure.goal,
     }
 
 

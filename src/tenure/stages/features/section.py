@@ -37,7 +37,7 @@ class DerivedColumn(SpecModel):
     expression: str = field(
         Effect.RETRAIN,
         "SQL expression over the columns of a row and over derived columns listed before. Functions of one row "
-        "only: no subqueries, aggregates, clock or chance.",
+        "only: no subqueries, aggregates, clock or chance. Inside { } a comma ends it unless it is in quotes.",
         min_length=1,
         examples=["temp_max - temp_min", "income / nullif(household, 0)"],
     )
