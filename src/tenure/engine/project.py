@@ -214,6 +214,8 @@ class Project:
                     continue
                 observations += seen.observations
                 facts += seen.facts
+                if seen.cleared:
+                    self.store.settle_facts(item.model, seen.cleared, at=now, by=resource.address)
         if observations:
             self.store.add_observations(observations)
         new = tuple(fact for fact in facts if self.store.add_fact(fact))

@@ -123,10 +123,12 @@ class Stage(Protocol):
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """What a look at the world found: observations to record, and facts that became true."""
+    """What a look at the world found: observations to record, facts that became true, and the ids of open facts that
+    are no longer true (a breach that is over)."""
 
     observations: tuple[Observation, ...] = ()
     facts: tuple[Fact, ...] = ()
+    cleared: tuple[str, ...] = ()
 
 
 def no_target(resource: Resource, view: View) -> Target:

@@ -108,7 +108,7 @@ class World:
             now=START,
             records={"data/snapshot": snapshot},
             versions={
-                number: record("governance/version", version, artifacts=files, ordinal=number)
+                number: record("governance/version", dict(version), artifacts=files, ordinal=number)
                 for number in (1, 2)
             },
         )

@@ -206,3 +206,34 @@ def test_windows_wait_for_late_rows(world, lateness):
     assert len({item.window_start for item in world.observe(2).observations}) == (
         2 if lateness == "0s" else 1
     )
+
+
+def test_a_breach_that_is_over_takes_its_causes_back(world):
+    world.apply(alerting={"fire": "2 of 3"})
+    for day in range(2):
+        world.log(day, people(300, 30 + day), wrong=0.5)
+    (fact,) = world.observe(2).facts
+    assert world.observe(2).cleared == ()
+    for day in range(2, 4):
+        world.log(day, people(300, 30 + day))
+    assert world.observe(4).cleared == (fact.id,)
+
+
+def test_causes_of_an_earlier_version_are_taken_back(world):
+    world.apply(alerting={"fire": "2 of 3"})
+    for day in range(2):
+        world.log(day, people(300, 30 + day), wrong=0.5)
+    (fact,) = world.observe(2).facts
+    world.serve(2)
+    world.apply(alerting={"fire": "2 of 3"})
+    assert world.observe(2).cleared == (fact.id,)
+
+
+@pytest.mark.parametrize(("tried", "passed", "raised"), [(2, False, 0), (None, True, 0), (None, False, 1)])
+def test_no_second_retraining_while_a_challenger_is_on_its_way(world, tried, passed, raised):
+    world.apply(alerting={"fire": "2 of 3"})
+    world.view.records["deployment/endpoint"].value["rollout"] = {"to": tried} if tried else None
+    world.view.versions[2].value["passed"] = passed
+    for day in range(2):
+        world.log(day, people(300, 30 + day), wrong=0.5)
+    assert len(world.observe(2).facts) == raised

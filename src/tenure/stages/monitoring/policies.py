@@ -71,7 +71,8 @@ class Policy(SpecModel):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """The circumstances that policies are followed in. `quality` are the data-quality signals that are critical now."""
+    """The circumstances that policies are followed in. `quality` are the data-quality signals that are critical now;
+    `challenger` is a newer version that passed its gates and is on its way: one retraining at a time."""
 
     model: str
     version: int
@@ -80,6 +81,7 @@ class Incident(msgspec.Struct, frozen=True):
     quality: tuple[Observation, ...]
     cooldown: str
     now: datetime
+    challenger: int | None = None
 
 
 def follow_policies(
@@ -100,10 +102,29 @@ def follow_policies(
     return tuple(found)
 
 
+def no_longer_true(incident: Incident, known: Iterable[Fact]) -> tuple[str, ...]:
+    """The ids of open causes whose breach is over, whose reason to be held back is gone, or whose version is not the
+    watched one any more: a new version starts with a clean alert state."""
+    return tuple(
+        fact.id for fact in known if fact.settled_at is None and fact.kind == KIND and _over(fact, incident)
+    )
+
+
+def _over(fact: Fact, incident: Incident) -> bool:
+    if fact.evidence.get("version") != incident.version:
+        return True
+    alert = incident.alerts.get((fact.evidence.get("signal", ""), fact.evidence.get("level", "critical")))
+    if alert is None or not alert.state.confirmed:
+        return True
+    return "held_by" in fact.evidence and not incident.quality
+
+
 def _cause(
     policy: Policy, alert: Alert, since: datetime, incident: Incident, known: Sequence[Fact]
 ) -> Fact | None:
     base = f"{policy.when}/{policy.do}/v{incident.version}/{format_instant(since)}"
+    if policy.do == "retrain" and incident.challenger is not None:
+        return None
     if policy.do == "retrain" and incident.quality:
         return _held(policy, alert, base, incident, known)
     same = [fact for fact in known if fact.key == base or fact.key.startswith(f"{base}#")]

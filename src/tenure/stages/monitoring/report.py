@@ -95,6 +95,7 @@ def _signal(
         "block": block,
         "status": status,
         "latest": latest,
+        "sentence": _glance(latest, judged[-1] if judged else None, confirmed),
         "judged": judged[-1] if judged else None,
         "judged_window": window_text(judged[-1]) if judged else None,
         "alert": confirmed,
@@ -113,6 +114,15 @@ def _signal(
             for item in reversed(observations)
         ],
     }
+
+
+def _glance(latest: Observation | None, judged: Observation | None, confirmed: Alert | None) -> str:
+    """What to say of a signal first: a confirmed breach stays the news while newer windows wait for data."""
+    if latest is None:
+        return "nothing observed yet"
+    if confirmed is not None and judged is not None and judged is not latest:
+        return f"{window_text(judged)}: {judged.evidence.get('sentence', '')}; not enough data since"
+    return str(latest.evidence.get("sentence", ""))
 
 
 def _charts(

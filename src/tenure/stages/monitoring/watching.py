@@ -19,11 +19,13 @@ from tenure.ml.windows import Window, completed
 from tenure.stages.base import Observed, StageContext
 from tenure.stages.monitoring.alerts import Rule, alerts
 from tenure.stages.monitoring.judging import Judgement, Signal, WindowRows, rounded
-from tenure.stages.monitoring.policies import Incident, Policy, follow_policies
+from tenure.stages.monitoring.policies import Incident, Policy, follow_policies, no_longer_true
 from tenure.state.record import Observation
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tenure.plan.view import View
 
 ENDPOINT = "deployment/endpoint"
 MOST_WINDOWS = 60
@@ -53,8 +55,13 @@ def look(
         quality=_broken(value, known, confirmed),
         cooldown=value["alerting"]["cooldown"],
         now=context.now,
+        challenger=_challenger(context.view, version),
     )
-    return Observed(observations=fresh, facts=follow_policies(policies, incident, context.view.facts))
+    return Observed(
+        observations=fresh,
+        facts=follow_policies(policies, incident, context.view.facts),
+        cleared=no_longer_true(incident, context.view.facts),
+    )
 
 
 class _Watch:
@@ -222,6 +229,22 @@ def _broken(
         if judged[-1].verdict == "critical" or confirmed[name, "critical"].state.confirmed:
             found.append(judged[-1])
     return tuple(found)
+
+
+def _challenger(view: View, watched: int) -> int | None:
+    """A newer version that passed its gates and waits for an approval or a step of its rollout. One that was released
+    before and taken back is not on its way."""
+    endpoint = view.value(ENDPOINT) or {}
+    tried = (endpoint.get("rollout") or {}).get("to")
+    if tried is not None and tried != watched:
+        return int(tried)
+    taken_back = set(endpoint.get("released") or ())
+    waiting = [
+        number
+        for number, record in view.versions.items()
+        if number > watched and record.value.get("passed") and number not in taken_back
+    ]
+    return max(waiting, default=None)
 
 
 def _touches(first: datetime, last: datetime, window: Window) -> bool:
