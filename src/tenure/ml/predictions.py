@@ -24,6 +24,12 @@ class Predictions(msgspec.Struct, frozen=True, eq=False):
         return len(self.labels)
 
 
+def taken(predictions: Predictions, rows: npt.NDArray[np.bool_]) -> Predictions:
+    """The predictions of some rows, chosen by a mask (rows,)."""
+    probabilities = None if predictions.probabilities is None else predictions.probabilities[rows]
+    return Predictions(predictions.labels[rows], probabilities, predictions.classes)
+
+
 def from_probabilities(
     probabilities: npt.NDArray[np.float64], classes: tuple[str | bool | int | float, ...]
 ) -> Predictions:

@@ -10,8 +10,10 @@ from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, StageError
 from tenure.stages.base import Output
 from tenure.stages.evaluation.gates.gate import Evidence
+from tenure.stages.evaluation.unseen import unseen_rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -35,6 +37,8 @@ class Champion:
     version: int | None
     predictions: Predictions | None
     note: str
+    unseen: npt.NDArray[np.bool_] | None = None
+    """Which test rows the champion was not fitted on; None without a champion."""
 
 
 def write_report(evaluation: Evaluation, context: StageContext) -> Output:
@@ -76,6 +80,7 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
             model=predictions,
             baseline=naive,
             champion=champion.predictions,
+            comparable=champion.unseen,
             champion_name=f"version {champion.version}",
             champion_note=champion.note,
             confidence=evaluation.confidence,
@@ -100,7 +105,11 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         "baseline": {"type": kind, "metrics": measured(naive)},
         "champion": None
         if champion.predictions is None
-        else {"version": champion.version, "metrics": measured(champion.predictions)},
+        else {
+            "version": champion.version,
+            "metrics": measured(champion.predictions),
+            "comparable_rows": int(champion.unseen.sum()) if champion.unseen is not None else test.num_rows,
+        },
         "champion_note": champion.note,
         # How much of the search's score was luck: what it promised, next to what the test part shows.
         "search": {"metric": search.value["metric"], "score": search.value["score"]},
@@ -190,7 +199,16 @@ def _champion(context: StageContext, model: Record, test: pa.Table, signature: S
             return Champion(
                 None, None, f"version {number} predicts another target or other classes: no comparison"
             )
-        return Champion(number, champion.predict(test), f"compared with version {number}")
+        unseen = unseen_rows(test, record, context)
+        learned = int((~unseen).sum())
+        if learned == len(unseen):
+            return Champion(
+                None, None, f"version {number} was fitted on every row of the test part: no fair comparison"
+            )
+        note = f"compared with version {number}"
+        if learned:
+            note += f", without the {learned} of {len(unseen)} test rows that it was fitted on"
+        return Champion(number, champion.predict(test), note, unseen)
     except (ArtifactError, StageError) as error:
         # Its columns are gone, or its files are: no reason to keep a better model from replacing it.
         return Champion(

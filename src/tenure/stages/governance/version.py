@@ -62,6 +62,7 @@ def register(item: Resource, context: StageContext) -> Output:
     text = card.markdown(context.model, item.config, value, context.records)
     artifacts = {
         **model.artifacts,
+        "snapshot": context.records["data/snapshot"].artifacts["snapshot"],
         "card": context.artifacts.put(text.encode()),
         "lineage": context.artifacts.put(msgspec.json.format(msgspec.json.encode(value["lineage"]))),
     }

@@ -39,13 +39,15 @@ class ChampionGate(GateBase):
             if self.non_inferiority_margin is not None
             else ""
         )
-        return f"{name} better than the champion by at least {shown(self.min_change)}{sure}"
+        demand = {True: "not below", False: f"{shown(self.min_change)} better than"}[self.min_change == 0]
+        return f"{name} {demand} the champion's{sure}"
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Compare the paired difference on the same rows with what is demanded."""
         import math
 
         from tenure.ml.metrics import metric, paired_difference
+        from tenure.ml.predictions import taken
 
         name = self.metric or evidence.primary
         measure = metric(name, evidence.task, (*evidence.path, "metric"))
@@ -53,11 +55,15 @@ class ChampionGate(GateBase):
             return Verdict(
                 "champion", name, True, self.enforced, evidence.champion_note, None, self.min_change
             )
+        truth, model, champion = evidence.truth, evidence.model, evidence.champion
+        if evidence.comparable is not None:
+            rows = evidence.comparable
+            truth, model, champion = truth[rows], taken(model, rows), taken(champion, rows)
         difference = paired_difference(
             measure,
-            evidence.truth,
-            evidence.model,
-            evidence.champion,
+            truth,
+            model,
+            champion,
             confidence=evidence.confidence,
             resamples=evidence.resamples,
             seed=evidence.seed,

@@ -12,6 +12,7 @@ from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from tenure.ml.predictions import Predictions
@@ -35,6 +36,7 @@ class Evidence:
     """What gates may look at: the rows of the test part and what each candidate says about them.
 
     `truth` (rows,). `champion` is None when there is none to compare with; `champion_note` then says why.
+    `comparable` (rows,) masks the rows the champion was not fitted on; None: all of them.
     """
 
     task: Task
@@ -49,6 +51,7 @@ class Evidence:
     resamples: int
     seed: int
     path: tuple[str | int, ...]
+    comparable: npt.NDArray[np.bool_] | None = None
 
 
 class GateBase(SpecModel, ABC):

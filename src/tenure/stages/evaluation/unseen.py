@@ -1,0 +1,48 @@
+"""Which test rows a champion has not been trained on: only on those is a comparison with it fair.
+
+When a random split is drawn anew over grown data, rows that the champion learned from land in the new test part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from tenure.stages.base import StageContext
+    from tenure.state.record import Record
+
+
+def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.NDArray[np.bool_]:
+    """For each test row (rows,) whether it is not among the rows the champion was fitted on.
+
+    Rows are compared by the values of the columns both snapshots have.
+    """
+    import numpy as np
+
+    from tenure.ml.snapshot import PART, read_parts
+
+    blob = champion.artifacts.get("snapshot")
+    if blob is None:
+        return np.ones(test.num_rows, dtype=bool)
+    learned = read_parts(context.artifacts.local(blob), ["train", "validation"])
+    columns = [name for name in test.column_names if name != PART and name in learned.column_names]
+    return ~np.isin(_keys(test, columns), _keys(learned, columns))
+
+
+def _keys(table: pa.Table, columns: list[str]) -> npt.NDArray[np.uint64]:
+    """A hash of each row's values; as text, so that a column read as integers once and as floats once compares equal."""
+    import numpy as np
+    import pyarrow as pa
+    from pandas.util import hash_pandas_object
+
+    texts = {}
+    for name in columns:
+        column = table.column(name)
+        if pa.types.is_integer(column.type):
+            column = column.cast(pa.float64(), safe=False)
+        texts[name] = column.cast(pa.string()).fill_null("")
+    return np.asarray(hash_pandas_object(pa.table(texts).to_pandas(), index=False), dtype=np.uint64)
