@@ -119,6 +119,17 @@ def test_a_broken_first_version_is_not_live_and_says_why(served, client):
     assert client("GET", "/v2/models/fresh/ready")[0] == 503
 
 
+def test_a_record_that_makes_no_sense_does_not_stop_the_other_models(served, client):
+    world, running = served
+    world.record("odd", "deployment/endpoint", {"target": "http", "routes": [{"version": 1, "share": 100}]})
+    follow(
+        running.url,
+        world.endpoint({1: 100}, limits={"max_rows_per_request": 9, "max_body": 900, "max_in_flight": 9}),
+    )
+    assert client.predict()[0] == 200
+    assert client.predict(model="odd")[0] == 503
+
+
 def test_an_endpoint_without_a_version_answers_503_and_a_batch_target_404(served, client):
     world, running = served
     follow(running.url, world.endpoint({}, model="empty"), "empty")

@@ -208,7 +208,7 @@ class Server:
             raise _not_allowed(scope["method"], "POST")
         live: LiveVersion | None = None
         status = 500
-        known = name if name in self._follower.table.endpoints else ""
+        known = self._follower.table.endpoints.get(name)
         try:
             endpoint = self._endpoint(name)
             if not endpoint.splits:
@@ -233,15 +233,14 @@ class Server:
             return answer
         except Problem as problem:
             status = problem.status
-            if known:
-                problem.headers += [
-                    h for h in self._follower.table.endpoints[name].headers if h not in problem.headers
-                ]
+            if known is not None:
+                problem.headers += [header for header in known.headers if header not in problem.headers]
             raise
         finally:
             number = str(live.number) if live else ""
-            self.metrics.requests.labels(known, number, str(status)).inc()
-            self.metrics.seconds.labels(known).observe(time.perf_counter() - begun)
+            label = name if known is not None else ""
+            self.metrics.requests.labels(label, number, str(status)).inc()
+            self.metrics.seconds.labels(label).observe(time.perf_counter() - begun)
 
     async def _predict(
         self, endpoint: Endpoint, live: LiveVersion, arm: str, asked: Asked, *, tensors: bool

@@ -114,8 +114,7 @@ class Follower:
             _LOG.error("%s: the recorded endpoint cannot be served: %s", model, reason)
             if present is not None:
                 return replace(present, problem=reason)
-            nothing = {**record.value, "routes": [], "rollout": None}
-            return replace(endpoint_of(model, "", nothing, {}), problem=reason)
+            return Endpoint(model, problem=reason)
 
     def _current(self, present: Endpoint, state: ModelState) -> bool:
         """Whether the loaded versions are still those that are registered under their numbers."""

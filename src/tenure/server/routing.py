@@ -48,14 +48,14 @@ class Endpoint:
     """
 
     model: str
-    digest: str
-    state: str
-    splits: tuple[tuple[int, LiveVersion, str], ...]
-    shares: Mapping[int, int]
-    log: Mapping[str, Any]
-    max_rows: int
-    max_body: int
-    max_in_flight: int
+    digest: str = ""
+    state: str = "serving"
+    splits: tuple[tuple[int, LiveVersion, str], ...] = ()
+    shares: Mapping[int, int] = field(default_factory=dict)
+    log: Mapping[str, Any] = field(default_factory=dict)
+    max_rows: int = 0
+    max_body: int = 0
+    max_in_flight: int = 0
     successor: str | None = None
     sunset: str | None = None
     headers: Headers = field(default_factory=list)

@@ -97,25 +97,25 @@ def _step(config: Mapping[str, Any], current: Mapping[str, Any], view: View) -> 
         return msgspec.structs.replace(begun, reason=Reason.NEW_VERSION, notes=_texts(waiting))
     if rollout is None:
         return msgspec.structs.replace(keep, blockers=waiting)
-    return _advance(keep, config, view.now, waiting)
+    return _advance(keep, config, view, waiting)
 
 
-def _advance(keep: _Step, config: Mapping[str, Any], now: datetime, waiting: tuple[Blocker, ...]) -> _Step:
+def _advance(keep: _Step, config: Mapping[str, Any], view: View, waiting: tuple[Blocker, ...]) -> _Step:
     """The next step of a running rollout, once the present one has been baked."""
     assert keep.rollout is not None
     to, share = keep.rollout["to"], _share_of(keep.routes, keep.rollout["to"])
     stable = _stable(keep.routes, keep.rollout)
     if not _in_steps(config):
-        return _share(to, stable, 100, config, now)
-    if now < parse_instant(keep.rollout["until"]):
+        return _share(to, stable, 100, config, view.now)
+    if view.now < parse_instant(keep.rollout["until"]):
         baking = Blocker(
             "bake",
             f"canary of version {to} at {share} % until {keep.rollout['until']}",
-            "Run tenure apply again after that time.",
+            f"tenure apply {view.model} after that time",
         )
         return msgspec.structs.replace(keep, blockers=(baking, *waiting))
     following = next((step for step in config["rollout"]["steps"] if step > share), 100)
-    return msgspec.structs.replace(_share(to, stable, following, config, now), notes=_texts(waiting))
+    return msgspec.structs.replace(_share(to, stable, following, config, view.now), notes=_texts(waiting))
 
 
 def _share(to: int, stable: int, share: int, config: Mapping[str, Any], now: datetime) -> _Step:
