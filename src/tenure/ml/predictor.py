@@ -15,7 +15,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +27,9 @@ from tenure.ml.compiled import CompiledPreprocessor
 from tenure.ml.predictions import Predictions, from_probabilities
 from tenure.ml.recipe import Recipe, design_columns
 from tenure.ml.signature import Signature
+
+if TYPE_CHECKING:
+    from tenure.artifacts.store import ArtifactStore
 
 TRUSTED_TYPES: tuple[str, ...] = (
     # Our own encoder: lists of text and booleans.
@@ -57,6 +60,8 @@ PREDICTOR = "predictor.json"
 PREPROCESSOR = "preprocessor.skops"
 SKOPS_ESTIMATOR = "estimator.skops"
 BOOSTER = "estimator.ubj"
+FILES = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
+"""Every file a predictor may have; a version keeps other artifacts beside them."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -189,6 +194,14 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
     else:
         estimator = _load(_file(files, SKOPS_ESTIMATOR), SKOPS_ESTIMATOR)
     return Predictor(contents.recipe, contents.signature, preprocessor, estimator)
+
+
+def load_recorded(recorded: Mapping[str, str], artifacts: ArtifactStore, *, threads: int = 1) -> Predictor:
+    """The predictor among recorded artifacts (name -> digest), its blobs verified; others are not read.
+
+    Raises ArtifactError for a lost or damaged blob, and StageError as `load`.
+    """
+    return load({name: artifacts.get(recorded[name]) for name in FILES if name in recorded}, threads=threads)
 
 
 def _file(files: Mapping[str, bytes], name: str) -> bytes:

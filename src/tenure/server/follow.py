@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
 from tenure.core.errors import StageError, TenureError
-from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
+from tenure.ml.predictor import FILES
 from tenure.ml.signature import InputColumn, rows_to_table
 from tenure.server.routing import Endpoint, LiveVersion, Table, endpoint_of
 from tenure.stages.deployment.versions import load_version
@@ -171,6 +171,4 @@ def _plausible(column: InputColumn) -> Any:
 
 def _key(artifacts: Mapping[str, str]) -> str:
     """Names the files of a predictor; the card and other documents may change without a reload."""
-    return digest(
-        {name: artifacts.get(name, "") for name in (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)}
-    )
+    return digest({name: artifacts.get(name, "") for name in FILES})

@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 def load_version(artifacts: ArtifactStore, record: Record, *, threads: int = 1) -> Predictor:
     """The predictor of a registered version. Raises ArtifactError for a lost or damaged blob, StageError otherwise."""
-    from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, load
+    from tenure.ml.predictor import load_recorded
 
-    wanted = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
-    files = {name: artifacts.get(record.artifacts[name]) for name in wanted if name in record.artifacts}
-    return load(files, threads=threads)
+    return load_recorded(record.artifacts, artifacts, threads=threads)
 
 
 def live_version(model: str, endpoint: Mapping[str, Any] | None) -> int:

@@ -46,12 +46,12 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
     import msgspec
 
     from tenure.ml.metrics import default_metrics, metric
-    from tenure.ml.predictor import load
+    from tenure.ml.predictor import load_recorded
     from tenure.ml.snapshot import read_parts, target_values
 
     snapshot, search = context.records["data/snapshot"], context.records["training/search"]
     model = context.records["training/model"]
-    predictor = load({name: context.artifacts.get(blob) for name, blob in model.artifacts.items()}, threads=0)
+    predictor = load_recorded(model.artifacts, context.artifacts, threads=0)
     signature = predictor.signature
     file = context.artifacts.local(snapshot.artifacts["snapshot"])
     test = read_parts(file, ["test"])
@@ -182,7 +182,7 @@ def _baseline(
 
 def _champion(context: StageContext, model: Record, test: pa.Table, signature: Signature) -> Champion:
     """The version that serves most requests, or the last one that passed where nothing is deployed."""
-    from tenure.ml.predictor import load
+    from tenure.ml.predictor import load_recorded
 
     number = champion_version(context)
     record = context.view.versions.get(number) if number is not None else None
@@ -191,9 +191,7 @@ def _champion(context: StageContext, model: Record, test: pa.Table, signature: S
     if record.value.get("model_digest") == model.digest:
         return Champion(None, None, f"the model is the champion itself (version {number})")
     try:
-        champion: Predictor = load(
-            {name: context.artifacts.get(blob) for name, blob in record.artifacts.items()}, threads=0
-        )
+        champion: Predictor = load_recorded(record.artifacts, context.artifacts, threads=0)
         other = champion.signature
         if (other.task, other.target, other.classes) != (signature.task, signature.target, signature.classes):
             return Champion(

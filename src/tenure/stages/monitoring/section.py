@@ -289,7 +289,7 @@ def _make_reference(number: int, wanted: Mapping[str, Any], context: StageContex
     """Profile the recorded snapshot and what the version predicts for it; the digest of the blob."""
     import pyarrow.parquet as pq
 
-    from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, load
+    from tenure.ml.predictor import load_recorded
     from tenure.ml.reference import build, encode
 
     record, snapshot = context.view.versions.get(number), context.records.get(SNAPSHOT)
@@ -299,12 +299,8 @@ def _make_reference(number: int, wanted: Mapping[str, Any], context: StageContex
             f"Version {number} or its snapshot is not recorded.",
             f"tenure history {context.model}",
         )
-    names = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
-    files = {
-        name: context.artifacts.get(record.artifacts[name]) for name in names if name in record.artifacts
-    }
     made = build(
-        load(files),
+        load_recorded(record.artifacts, context.artifacts),
         pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]), partitioning=None),
         version=number,
         snapshot=snapshot.digest,
