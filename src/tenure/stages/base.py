@@ -13,7 +13,7 @@ governance/version value: number, status, passed, failed, model_digest    artifa
 governance/approval value: number, subject, granted, missing
 retirement/policy value: state, deprecated_at, sunset, successor, consumers, archive
 deployment/endpoint value: target, state, routes [{version, share}], rollout, log, headers
-monitoring/monitor value: version, reference, signals, window, alerting, policies
+monitoring/monitor value: state, version, reference, released, signals, window, alerting, policies
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def test_names_from_specs_and_data_stay_text(troubled):
 def test_a_model_that_nothing_was_seen_of_has_a_report(world):
     world.apply()
     words = Page(page_of(world)).words
-    assert "Not enough data to judge anything yet" in words
+    assert "Not enough data to judge this version yet" in words
     assert "No window has been judged yet" in words
 
 
@@ -108,19 +108,18 @@ def test_a_quiet_model_has_nothing_to_report(world):
     assert "Nothing to report" in Page(page_of(world)).words
 
 
-def test_the_report_of_a_recorded_model_shows_only_the_watched_version(troubled):
+def test_a_new_version_has_a_clean_verdict_next_to_what_was_seen_before(troubled):
+    troubled.serve(2)
+    troubled.apply()
     view = troubled.view
-    other = [msgspec.structs.replace(item, subject="7") for item in observed(["critical"] * 3, "drift")]
-    state = ModelState(
-        model="m",
-        lineage="l",
-        serial=1,
-        records=dict(view.records),
-        observations=(*view.observations, *other),
-    )
-    value = view.value("monitoring/monitor")
-    own = report_html("m", value, view.observations, [], alerts_of(value, view.observations), view.now)
-    assert report_of(state, view.now) == own
+    recorded = {"records": dict(view.records), "observations": view.observations, "facts": view.facts}
+    page = Page(report_of(ModelState(model="m", lineage="l", serial=1, **recorded), view.now))
+    assert "Monitoring report, version 2" in page.words
+    assert "Not enough data to judge this version yet" in page.words
+    assert "accuracy 0.5 on 400 labelled rows" in page.words
+    troubled.log(4, people(400, 20), version=2)
+    troubled.observe(5)
+    assert ">version 2</text>" in page_of(troubled)
     assert report_of(ModelState(model="m", lineage="l", serial=0), view.now) is None
 
 

@@ -67,6 +67,19 @@ def test_without_a_version_there_is_nothing_to_watch_yet(world):
     assert world.target().value == record.value
 
 
+def test_a_version_that_stops_to_serve_keeps_what_was_seen_of_it(world):
+    before = world.apply()
+    world.serve()
+    target = world.target()
+    assert (target.value["state"], target.reason) == ("stopped", Reason.LIFECYCLE)
+    after = world.apply()
+    assert {**after.value, "state": "watching"} == before.value
+    assert after.artifacts == before.artifacts
+    assert world.target().value == after.value
+    world.serve(1)
+    assert world.apply().value == before.value
+
+
 def test_only_a_loss_of_performance_asks_for_a_new_model_by_default(world):
     policies = world.apply().value["policies"]
     assert {item["when"]: (item["do"], item["mode"]) for item in policies} == {

@@ -13,7 +13,7 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 46, 84, 12, 24
 
 class Point(msgspec.Struct, frozen=True):
     """One window on a timeline: `value` is None where it could not be judged; `low` to `high` is an interval, `floor`
-    what chance alone may give."""
+    what chance alone may give, `version` the one that predicted."""
 
     label: str
     value: float | None
@@ -22,6 +22,7 @@ class Point(msgspec.Struct, frozen=True):
     low: float | None = None
     high: float | None = None
     floor: float | None = None
+    version: str = ""
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -99,6 +100,13 @@ def timeline(
                 f'<line class="floor" x1="{xs[i] - step * 0.36:.1f}" x2="{xs[i] + step * 0.36:.1f}" '
                 f'y1="{y(point.floor):.1f}" y2="{y(point.floor):.1f}">'
                 f"<title>{escape(point.label)}: noise floor {number(point.floor, percent)}</title></line>"
+            )
+    for i in range(1, len(points)):
+        if points[i].version != points[i - 1].version:
+            at = (xs[i] + xs[i - 1]) / 2
+            parts.append(
+                f'<line class="switch" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{bottom}"/>'
+                f'<text class="tick" x="{at + 4:.1f}" y="{TOP + 9}">version {escape(points[i].version)}</text>'
             )
     every = max(1, -(-len(points) // 8))
     for i, point in enumerate(points):
@@ -192,12 +200,14 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _runs(points: Sequence[Point]) -> list[list[int]]:
-    """Positions of neighbouring windows that have a value: a gap in the data is a gap in the line."""
+    """Positions of neighbouring windows of one version that have a value: a gap in the data is a gap in the line."""
     runs: list[list[int]] = []
     for i, point in enumerate(points):
         if point.value is None:
             continue
-        if runs and runs[-1][-1] == i - 1 and (points[i - 1].low is None) == (point.low is None):
+        before = points[i - 1]
+        joined = (before.low is None) == (point.low is None) and before.version == point.version
+        if runs and runs[-1][-1] == i - 1 and joined:
             runs[-1].append(i)
         else:
             runs.append([i])

@@ -34,9 +34,8 @@ def report_of(state: ModelState, now: datetime) -> str | None:
     record = state.records.get("monitoring/monitor")
     if record is None:
         return None
-    observations = [item for item in state.observations if item.subject == str(record.value["version"])]
-    found = alerts_of(record.value, observations)
-    return report_html(state.model, record.value, observations, state.facts, found, now)
+    found = alerts_of(record.value, state.observations)
+    return report_html(state.model, record.value, state.observations, state.facts, found, now)
 
 
 def report_html(
@@ -47,7 +46,10 @@ def report_html(
     alerts: Iterable[Alert],
     now: datetime,
 ) -> str:
-    """The page. `value` is that of the recorded monitor; observations and alerts are those of its version."""
+    """The page. `value` is that of the recorded monitor, whose version the alerts are about.
+
+    Timelines go through all versions; the verdicts are about the version that is watched.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -58,7 +60,9 @@ def report_html(
     ordered = sorted(observations, key=lambda item: item.window_start)
     by_level = {(alert.signal, alert.level): alert for alert in alerts}
     signals = [
-        _signal(name, block, [item for item in ordered if item.signal == name], by_level, environment)
+        _signal(
+            name, block, [item for item in ordered if item.signal == name], by_level, str(value["version"])
+        )
         for name, block in value["signals"].items()
     ]
     verdict, headline = _headline(signals)
@@ -81,10 +85,12 @@ def _signal(
     block: Mapping[str, Any],
     observations: Sequence[Observation],
     alerts: Mapping[tuple[str, Any], Alert],
-    environment: Any,
+    version: str,
 ) -> dict[str, Any]:
-    judged = [item for item in observations if item.verdict != "insufficient_data"]
-    latest = observations[-1] if observations else None
+    own = [item for item in observations if item.subject == version]
+    # Until a new version has been judged, the page shows what was seen of the one before.
+    judged = [item for item in own or observations if item.verdict != "insufficient_data"]
+    latest = own[-1] if own else None
     found = [alert for level in ("critical", "warn") if (alert := alerts.get((name, level))) is not None]
     confirmed = next((alert for alert in found if alert.state.confirmed), None)
     status = confirmed.level if confirmed else latest.verdict if latest else "insufficient_data"
@@ -101,7 +107,9 @@ def _signal(
         "alert": confirmed,
         "alerts": [_alert(alert) for alert in found],
         "confirmed": _alert(confirmed) if confirmed else None,
-        "charts": [_safe(environment, title, chart) for title, chart in _charts(name, block, observations)],
+        "charts": [
+            {"title": title, "svg": _markup(chart)} for title, chart in _charts(name, block, observations)
+        ],
         "histograms": [
             {
                 "column": item["column"],
@@ -119,7 +127,7 @@ def _signal(
 def _glance(latest: Observation | None, judged: Observation | None, confirmed: Alert | None) -> str:
     """What to say of a signal first: a confirmed breach stays the news while newer windows wait for data."""
     if latest is None:
-        return "nothing observed yet"
+        return "nothing observed of this version yet"
     if confirmed is not None and judged is not None and judged is not latest:
         return f"{window_text(judged)}: {judged.evidence.get('sentence', '')}; not enough data since"
     return str(latest.evidence.get("sentence", ""))
@@ -165,7 +173,14 @@ def _point(item: Observation, value: float | None, interval: Mapping[str, Any] |
     title = f"{window_text(item)}: {WORDS[item.verdict]}. {item.evidence.get('sentence', '')}"
     first: Mapping[str, Any] = next(iter(item.evidence.get("columns", ())), {})
     return Point(
-        _tick(item), value, item.verdict, title, interval.get("low"), interval.get("high"), first.get("floor")
+        _tick(item),
+        value,
+        item.verdict,
+        title,
+        interval.get("low"),
+        interval.get("high"),
+        first.get("floor"),
+        item.subject,
     )
 
 
@@ -200,7 +215,7 @@ def _headline(signals: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         if latest:
             return "warn", f"{', '.join(latest)}: {WORDS[level].lower()} in the latest window, not confirmed"
     if all(item["status"] == "insufficient_data" for item in signals):
-        return "insufficient_data", "Not enough data to judge anything yet"
+        return "insufficient_data", "Not enough data to judge this version yet"
     waiting = [item["name"] for item in signals if item["status"] == "insufficient_data"]
     return "ok", "Nothing to report" + (f"; not enough data for {', '.join(waiting)}" if waiting else "")
 
@@ -223,7 +238,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
 
 def _cause(fact: Fact) -> dict[str, Any]:
     if fact.settled_at:
-        state = f"settled {format_instant(fact.settled_at)[:10]} by {fact.settled_by}"
+        state = f"settled {format_instant(fact.settled_at)[:10]}"
     else:
         state = "open"
     return {"at": format_instant(fact.at)[:16].replace("T", " "), "fact": fact, "state": state}
@@ -235,10 +250,6 @@ def _span(observations: Sequence[Observation]) -> str:
     last = max(item.window_end for item in observations) - timedelta(microseconds=1)
     first = observations[0].window_start
     return f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
-
-
-def _safe(environment: Any, title: str, chart: str) -> dict[str, Any]:
-    return {"title": title, "svg": _markup(chart)}
 
 
 def _markup(svg: str) -> Any:

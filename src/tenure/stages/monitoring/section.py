@@ -182,14 +182,21 @@ def target(resource: Resource, view: View) -> Target:
         "alerting": config["alerting"],
         "policies": config["policies"] or default_policies(config["signals"]),
     }
-    value = {"version": version, "reference": None, "released": {}, **settings}
-    if version is None:
+    value = {"state": "waiting", "version": None, "reference": None, "released": {}, **settings}
+    if version is None and recorded.get("version") is None:
         return Target(value, sentence="Starts to watch when a version serves.")
+    if version is None:
+        kept = {name: recorded[name] for name in ("version", "reference", "released")}
+        sentence = (
+            f"Stops watching version {recorded['version']}, which no longer serves; what was seen stays."
+        )
+        return Target(value | kept | {"state": "stopped"}, Action.UPDATE, Reason.LIFECYCLE, sentence)
+    value |= {"state": "watching", "version": version}
     block = {"dataset": config["reference"]["dataset"], "season": config["reference"].get("season")}
     before = recorded.get("reference") or {}
     same_version = recorded.get("version") == version
-    kept = same_version and all(before.get(key) == item for key, item in block.items())
-    value["reference"] = before if kept else {**block, "digest": None}
+    unchanged = same_version and all(before.get(key) == item for key, item in block.items())
+    value["reference"] = before if unchanged else {**block, "digest": None}
     value["released"] = recorded["released"] if same_version else _released(view, version)
     if not recorded or same_version:
         return Target(value, sentence="" if recorded else f"Watches version {version}.")
@@ -241,7 +248,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
 def observe(resource: Resource, context: StageContext) -> Observed:
     """Judge what the watched version predicted, by the recorded settings: an edit counts once it is applied."""
     value = context.view.value(MONITOR)
-    if not value or value["version"] is None:
+    if not value or value["state"] != "watching":
         return Observed()
     from tenure.stages.monitoring.watching import look
 
