@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 import signal
 import threading
 import time
@@ -373,12 +372,14 @@ class Project:
         return result
 
     def _run(self, apply_id: str, compiled: Mapping[str, Compiled], stopping: Callable[[], bool]) -> Run:
+        from tenure.state.leases import this_process
+
         def context_for(item: Resource, view: View, fingerprint: str) -> StageContext:
             return self._context(item, view, fingerprint, apply_id, stopping)
 
         return Run(
             apply_id=apply_id,
-            holder=f"{self.actor}@{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            holder=this_process(self.actor),
             actor=self.actor,
             now=self.now,
             store=self.store,
