@@ -226,7 +226,7 @@ def context(state: ModelState, store: Any, tmp_path: Path, **more: Any) -> Stage
     nowhere: Any = None
     return StageContext(
         model="flat", now=NOW, project=tmp_path, folders=nowhere, artifacts=store, trials=nowhere, view=view,
-        previous=None, fingerprint="f", emit=lambda event: None, stopping=lambda: False, **more,
+        previous=more.pop("previous", None), fingerprint="f", emit=lambda event: None, stopping=lambda: False, **more,
     )  # fmt: skip
 
 
@@ -254,6 +254,20 @@ def test_a_version_that_cannot_be_loaded_gets_no_route(state, store, tmp_path):
         section.realise(nothing, routed(1), context(state, store, tmp_path))
     with pytest.raises(StageError, match="no version 4"):
         section.realise(nothing, routed(4), context(state, store, tmp_path))
+
+
+def test_going_back_to_a_version_checks_its_files_without_loading_it(state, store, tmp_path, monkeypatch):
+    def never(*args: Any, **more: Any) -> Any:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("tenure.stages.deployment.versions.load_version", never)
+    nothing: Any = None
+    previous = record("deployment/endpoint", {"routes": [], "released": [1, 2]})
+    back = context(state, store, tmp_path, previous=previous)
+    assert section.realise(nothing, routed(1), back).value == routed(1).value
+    store._path(state.versions[1].artifacts["estimator.skops"]).unlink()
+    with pytest.raises(StageError, match="Version 1"):
+        section.realise(nothing, routed(1), back)
 
 
 def test_a_version_that_contradicts_itself_gets_no_route(state, store, tmp_path, monkeypatch):

@@ -66,7 +66,9 @@ def target(resource: Resource, view: View) -> Target:
         announced = any(value[name] != current.get(name) for name in _announcement(view))
         reason = Reason.LIFECYCLE if announced else Reason.CONFIG_CHANGED
         return Target(value, Action.UPDATE, reason, _change(value, current), notes=notes)
-    return Target(value, Action.UPDATE, Reason.UNCHANGED, blockers=step.blockers, notes=step.notes)
+    # With blockers: what would be done without them.
+    action = Action.PROMOTE if current else Action.CREATE
+    return Target(value, action, Reason.UNCHANGED, blockers=step.blockers, notes=step.notes)
 
 
 def _step(config: Mapping[str, Any], current: Mapping[str, Any], view: View) -> _Step:
@@ -126,12 +128,13 @@ def _share(to: int, stable: int, share: int, config: Mapping[str, Any], now: dat
         )
     routes = [{"version": to, "share": share}, {"version": stable, "share": 100 - share}]
     steps = list(config["rollout"]["steps"])
-    until = parse_duration(config["rollout"]["bake_time"]).after(now)
+    since = now.replace(microsecond=0)
+    until = parse_duration(config["rollout"]["bake_time"]).after(since)
     rollout = {
         "to": to,
         "step": steps.index(share),
         "steps": steps,
-        "since": format_instant(now),
+        "since": format_instant(since),
         "until": format_instant(until),
     }
     sentence = f"canary: version {to} takes {share} %, version {stable} keeps {100 - share} %"
