@@ -81,6 +81,13 @@ def test_validating_and_planning_load_nothing_heavy(verb: str, tmp_path: Path) -
     assert heavy_modules_loaded_by(running("-C", str(tmp_path), verb)) == set()
 
 
+def test_plans_and_states_are_values_without_pydantic() -> None:
+    """What answers a plan with nothing to do must not pay for the machinery that reads specs."""
+    code = "import sys, tenure.plan.diff, tenure.state.opening, tenure.stages.base; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert {"pydantic", "yaml", "click", "sqlalchemy"}.isdisjoint(run.stdout.split())
+
+
 def test_the_list_covers_what_is_slow_to_load() -> None:
     assert {"pandas", "sklearn", "xgboost", "optuna", "duckdb", "starlette", "numpy", "pyarrow"} <= HEAVY
     assert {"sqlalchemy", "hydra"} <= HEAVY

@@ -10,9 +10,10 @@ import pytest
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
-from tenure.plan.change import from_json, to_json, Plan
+from tenure.plan.change import Plan, from_json, to_json
 from tenure.plan.diff import Desired, diff
 from tenure.plan.view import Blocker, Condition, Inputs, Target, View
 from tenure.spec.base import SpecModel, field

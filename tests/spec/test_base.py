@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tenure.core.effect import Effect
-from tenure.spec.base import config_of, effect_of, effects_of, flatten
+from tenure.core.leaves import flatten
+from tenure.spec.base import config_of, effect_of, effects_of
 from tenure.spec.shape import blocks
 
 

@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.rules import check
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.errors import SpecError
 from tenure.engine.compiling import Compiled, compile_model
 from tenure.engine.selecting import chosen
 from tenure.engine.workspace import Workspace
 from tenure.lifecycle import Model
+from tenure.rules import check
 from tenure.spec.validate import Loaded, load
 
 if TYPE_CHECKING:

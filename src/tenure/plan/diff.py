@@ -17,11 +17,11 @@ import msgspec
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect, worst
+from tenure.core.leaves import flatten
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Cause, Change, FieldChange, ModelPlan
 from tenure.plan.view import Blocker, Condition, Inputs, Target, View
-from tenure.spec.base import flatten
 from tenure.state.record import Fact, ModelState, Record
 
 RETIRED = "retired"

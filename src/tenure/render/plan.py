@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tenure.core.digest import PREFIX, short
+from tenure.core.leaves import flatten
 from tenure.graph.resource import Sort
 from tenure.plan.action import Action
 from tenure.plan.change import Change, FieldChange, ModelPlan, Plan
@@ -26,7 +27,6 @@ from tenure.render.wording import (
     short_digest,
     value_words,
 )
-from tenure.spec.base import flatten
 
 VALUE_CELLS = 56
 """Longest value shown; JSON and Markdown's source, the plan itself, have it in full."""
@@ -233,8 +233,14 @@ def value_changes(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     old = dict(flatten(before)) if isinstance(before, dict) else {}
     new = dict(flatten(after)) if isinstance(after, dict) else {}
     for path in [*new, *(path for path in old if path not in new)]:
-        if path and old.get(path) != new.get(path):
+        emptied = (new if path in new else old)[path] in ([], {}) and (path in old) != (path in new)
+        if path and old.get(path) != new.get(path) and not (emptied and _holds_leaves(path, old, new)):
             yield path, old.get(path), new.get(path)
+
+
+def _holds_leaves(path: str, *leaves: Mapping[str, Any]) -> bool:
+    """Whether something is listed below a path: an empty list there says nothing that its leaves do not."""
+    return any(other.startswith((f"{path}[", f"{path}.")) for side in leaves for other in side)
 
 
 def _repeats(row: tuple[str, Any, Any], said: Sequence[tuple[str, Any, Any]]) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from tenure.core.leaves import flatten
 from tenure.core.units import format_seconds
 from tenure.render.page import BLANK, Line, Styled, clip, line, table
 from tenure.render.result import fact_lines, observation_lines
 from tenure.render.wording import count, moment, number, short_digest, value_words
-from tenure.spec.base import flatten
 from tenure.state.record import ModelState, Record
 
 LATEST_OBSERVATIONS = 8

@@ -131,18 +131,6 @@ def effects_of(block: SpecModel) -> dict[str, Effect]:
     return dict(_leaves(block, "", Effect.METADATA))
 
 
-def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of JSON-able data by the same dotted paths; an empty list or mapping is a leaf."""
-    if isinstance(config, dict) and config:
-        for key, value in config.items():
-            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(config, list) and config:
-        for position, value in enumerate(config):
-            yield from flatten(value, f"{prefix}[{position}]")
-    else:
-        yield prefix, config
-
-
 def _leaves(value: Any, prefix: str, effect: Effect) -> Iterator[tuple[str, Effect]]:
     if isinstance(value, SpecModel):
         empty = True

@@ -9,7 +9,8 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.view import Inputs, Target
 from tenure.spec.base import FieldProblem, SpecModel, field
 from tenure.stages.base import (

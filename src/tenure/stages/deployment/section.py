@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.spec.base import DurationText, Share, SizeText, SpecModel, field
 from tenure.stages.base import Output, no_conditions, no_inputs, nothing_observed
 from tenure.stages.deployment.batch import BatchTarget

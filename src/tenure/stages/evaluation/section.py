@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.ml.metric_names import MetricName
 from tenure.plan.view import Condition
 from tenure.spec.base import SpecModel, field

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.spec.base import FieldProblem, Share, SpecModel, field
 from tenure.stages.base import (
     Identity,

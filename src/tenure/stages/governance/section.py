@@ -6,7 +6,8 @@ import enum
 from collections.abc import Iterable
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Part, Resource, Sort, resource
+from tenure.graph.declare import Part, resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Condition, Target, View
 from tenure.spec.base import SpecModel, field

@@ -12,7 +12,8 @@ from tenure.core.digest import digest
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.core.units import parse_duration
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Target, View
 from tenure.spec.base import DurationText, FieldProblem, Share, SpecModel, field
@@ -37,6 +38,9 @@ NAME = "monitoring"
 MONITOR = "monitoring/monitor"
 ENDPOINT = "deployment/endpoint"
 SNAPSHOT = "data/snapshot"
+REFERENCE = "reference"
+"""The artifact of a monitor that windows are compared with."""
+
 REMEMBERED = 10
 """How many earlier references a monitor keeps, so that a rollback finds its own again."""
 
@@ -168,10 +172,10 @@ def declare(identity: Identity, section: Monitoring | None) -> Iterable[Resource
 
 
 def target(resource: Resource, view: View) -> Target:
-    """The monitor of the version that serves: its settings, its reference, and what it was released with.
+    """The monitor of the version that serves: its settings, and the metrics it was released with.
 
-    The reference is carried over as long as the same version is watched against the same part of the data; without a
-    digest it is made when the target is realised.
+    The frozen reference follows from the version and the part of the data; it is a blob, made when the target is
+    realised.
     """
     config = resource.config["monitoring"]
     recorded = view.value(MONITOR) or {}
@@ -192,11 +196,11 @@ def target(resource: Resource, view: View) -> Target:
         )
         return Target(value | kept | {"state": "stopped"}, Action.UPDATE, Reason.LIFECYCLE, sentence)
     value |= {"state": "watching", "version": version}
-    block = {"dataset": config["reference"]["dataset"], "season": config["reference"].get("season")}
-    before = recorded.get("reference") or {}
     same_version = recorded.get("version") == version
-    unchanged = same_version and all(before.get(key) == item for key, item in block.items())
-    value["reference"] = before if unchanged else {**block, "digest": None}
+    value["reference"] = {
+        "dataset": config["reference"]["dataset"],
+        "season": config["reference"].get("season"),
+    }
     value["released"] = recorded["released"] if same_version else _released(view, version)
     if not recorded or same_version:
         return Target(value, sentence="" if recorded else f"Watches version {version}.")
@@ -211,38 +215,21 @@ def target(resource: Resource, view: View) -> Target:
 def realise(resource: Resource, target: Target | None, context: StageContext) -> Output:
     """Record the settings; make the reference when the version or the part of the data is another one."""
     assert target is not None
-    value = dict(target.value)
+    value = target.value
     kept = dict(context.previous.artifacts) if context.previous else {}
-    if value["version"] is None:
-        kept.pop("reference", None)
+    if value["state"] != "watching":
         return Output(digest(value), value, kept)
-    from tenure.ml.reference import decode
+    from tenure.ml.reference import FORMAT, decode
 
     wanted = value["reference"]
-    name = f"reference-{value['version']}-{wanted['dataset']}-{wanted['season'] or 'all'}"
-    if wanted["digest"] is None:
-        if name not in kept:
-            kept[name] = _make_reference(value["version"], wanted, context)
-        reference = decode(context.artifacts.get(kept[name]))
-        record = context.view.versions[value["version"]]
-        wanted = {
-            **wanted,
-            "digest": kept[name],
-            "rows": reference.rows,
-            # After a rollback the present snapshot is a later version's; then these rows are not what it learned from.
-            "own_data": reference.snapshot == record.value.get("lineage", {}).get("data", {}).get("digest"),
-        }
-        value["reference"] = wanted
-    else:
-        reference = decode(context.artifacts.get(wanted["digest"]))
+    name = f"reference-{value['version']}-{wanted['dataset']}-{wanted['season'] or 'all'}-{FORMAT}"
+    made = kept.get(name) or _make_reference(value["version"], wanted, context)
+    reference = decode(context.artifacts.get(made))
     for signal_name, signal in parse_signals(value).items():
         signal.check(signal_name, reference)
-    history = [item for item in kept if item not in ("reference", name)][-REMEMBERED + 1 :]
-    artifacts = {item: kept[item] for item in history} | {
-        name: wanted["digest"],
-        "reference": wanted["digest"],
-    }
-    return Output(digest(value), value, artifacts)
+    history = [item for item in kept if item not in (REFERENCE, name)][-REMEMBERED + 1 :]
+    artifacts = {item: kept[item] for item in history} | {name: made, REFERENCE: made}
+    return Output(digest([value, made]), value, artifacts)
 
 
 def observe(resource: Resource, context: StageContext) -> Observed:
@@ -253,7 +240,8 @@ def observe(resource: Resource, context: StageContext) -> Observed:
     from tenure.stages.monitoring.watching import look
 
     policies = tuple(Policy.model_validate(item) for item in value["policies"])
-    return look(context, value, parse_signals(value), policies, rule_of(value))
+    reference = context.records[MONITOR].artifacts[REFERENCE]
+    return look(context, value, reference, parse_signals(value), policies, rule_of(value))
 
 
 def served(view: View) -> int | None:

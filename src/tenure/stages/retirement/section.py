@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, model_validator
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Resource, Sort, resource
+from tenure.graph.declare import resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.view import Target, View
 from tenure.spec.base import DurationText, SpecModel, field
 from tenure.stages.base import (

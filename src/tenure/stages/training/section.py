@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
-from tenure.graph.resource import Part, Resource, Sort, resource
+from tenure.graph.declare import Part, resource
+from tenure.graph.resource import Resource, Sort
 from tenure.ml.metric_names import MINIMIZED, MetricName
 from tenure.spec.base import DurationText, FieldProblem, SpecModel, field
 from tenure.stages.base import (
