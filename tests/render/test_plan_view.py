@@ -119,6 +119,20 @@ def test_a_plan_that_only_waits_says_so():
     assert "1 of 2 models waits, 1 is unchanged." in text(waiting(), unchanged())
 
 
+def test_an_emptied_list_is_told_by_its_leaves():
+    gone = change(
+        "m/deployment/endpoint",
+        Action.RETIRE,
+        before={"routes": [{"version": 2}], "released": []},
+        after={"routes": [], "released": [2]},
+    )
+    rows = [row.split() for row in text(model("m", gone)).splitlines() if row.lstrip().startswith("value")]
+    assert rows == [
+        ["value", "released[0]", "(not", "set)", "->", "2"],
+        ["value", "routes[0].version", "2", "->", "(not", "set)"],
+    ]
+
+
 def test_conditions_are_said_once():
     shown = text(
         model(

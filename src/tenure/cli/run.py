@@ -50,6 +50,8 @@ def command(session: Session, arguments: Arguments, once: bool, every: float | N
         started = time.monotonic()
         try:
             _round(session, arguments)
+        except BrokenPipeError:
+            raise
         except Exception as error:
             # One round that fails must not end the watch; the next one looks again.
             session.report(error)

@@ -222,7 +222,7 @@ class LiveProgress:
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=max(10, min(30, self._screen.width - 80))),
-                TimeElapsedColumn(),
+                TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
                 TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
                 console=console,
                 transient=True,
