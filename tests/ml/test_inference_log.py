@@ -180,3 +180,10 @@ def test_labels_join_on_the_prediction_id_when_no_column_is_named(tmp_path):
     assert join_labels(rows(0, 3), read_labels(tmp_path / "none").table).num_rows == 0
     with pytest.raises(KeyError, match="order"):
         join_labels(rows(0, 3), labels, "order")
+
+
+def test_a_repeated_request_counts_once_by_its_latest_prediction(tmp_path):
+    write_labels(tmp_path, pa.table({"key": ["a", "b"], "y": [1, 2]}), "key", "y")
+    joined = join_labels(rows(0, 4, key=["a", "b", "a", "c"]), read_labels(tmp_path).table, "key")
+    assert joined.column("prediction_id").to_pylist() == ["p1", "p2"]
+    assert joined.column("label").to_pylist() == [2, 1]

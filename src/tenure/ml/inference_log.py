@@ -234,6 +234,7 @@ def read_labels(folder: Path) -> Labels:
 def join_labels(log: pa.Table, labels: pa.Table, id_column: str | None = None) -> pa.Table:
     """The rows of the log whose label is known, in their order, with one more column `label`.
 
+    An id that was predicted more than once counts once, by its latest row: a repeated request is no second case.
     `id_column` is a column of the log: a raw feature, or `prediction_id` (None). Instants are compared as
     instants, however either side writes them; everything else as text. Raises KeyError when it is not there.
     """
@@ -254,10 +255,9 @@ def join_labels(log: pa.Table, labels: pa.Table, id_column: str | None = None) -
     else:
         column = _identity(column)
     found = pc.index_in(column, value_set=ids, skip_nulls=True)
-    rows = pc.is_valid(found)
-    label = labels.column("label").take(found.filter(rows))
-    joined = log.filter(rows)
-    return joined.append_column("label", label)
+    latest = {place: row for row, place in enumerate(found.to_pylist()) if place is not None}
+    rows = pa.array(sorted(latest.values()), pa.int64())
+    return log.take(rows).append_column("label", labels.column("label").take(found.take(rows)))
 
 
 def _segment(path: Path) -> Segment:

@@ -14,8 +14,7 @@ from tenure.stages.monitoring.section import Monitoring, alerts_of
 def test_a_monitor_settles_after_one_apply(world):
     record = world.apply()
     assert world.target().value == record.value
-    assert record.value["reference"]["rows"] == 800
-    assert record.value["reference"]["own_data"] is True
+    assert decode(world.artifacts.get(record.artifacts["reference"])).rows == 800
     assert record.value["released"] == {"accuracy": 0.97}
 
 
@@ -24,7 +23,7 @@ def test_an_edited_threshold_keeps_the_reference(world):
     edited = {"signals": SIGNALS | {"drift": {"type": "data_drift", "warn": 0.2}}}
     after = world.apply(**edited)
     assert after.value["signals"]["drift"]["warn"] == 0.2
-    assert after.value["reference"] == before.value["reference"]
+    assert after.artifacts == before.artifacts
 
 
 def test_every_setting_is_operated_never_retrained():
@@ -36,19 +35,19 @@ def test_another_version_gets_a_reference_of_its_own_and_a_rollback_finds_the_ol
     first = world.apply()
     world.serve(2)
     target = world.target()
-    assert (target.reason, target.value["reference"]["digest"]) == (Reason.NEW_VERSION, None)
+    assert (target.reason, target.value["version"]) == (Reason.NEW_VERSION, 2)
     second = world.apply()
-    assert decode(world.artifacts.get(second.value["reference"]["digest"])).version == 2
+    assert decode(world.artifacts.get(second.artifacts["reference"])).version == 2
     world.serve(1)
     world.view.records["data/snapshot"].artifacts.clear()  # a later version's data took its place
-    assert world.apply().value["reference"] == first.value["reference"]
+    assert world.apply().artifacts["reference"] == first.artifacts["reference"]
 
 
 def test_the_reference_holds_the_asked_part_and_no_rows(world):
     training = world.apply()
     test = world.apply(reference={"dataset": "test"})
-    assert (training.value["reference"]["rows"], test.value["reference"]["rows"]) == (800, 200)
     reference = decode(world.artifacts.get(test.artifacts["reference"]))
+    assert (decode(world.artifacts.get(training.artifacts["reference"])).rows, reference.rows) == (800, 200)
     assert [column.name for column in reference.predictions] == ["prediction", "score_no", "score_yes"]
     assert len(world.artifacts.get(test.artifacts["reference"])) < 6000
 

@@ -65,7 +65,7 @@ def report_html(
         )
         for name, block in value["signals"].items()
     ]
-    verdict, headline = _headline(signals)
+    verdict, headline = _headline(signals, value)
     return environment.from_string(source).render(
         model=model,
         value=value,
@@ -76,6 +76,11 @@ def report_html(
         span=_span(ordered),
         windows=len({item.window_start for item in ordered}),
         causes=[_cause(fact) for fact in sorted(facts, key=lambda item: item.at, reverse=True)],
+        foreign_reference=any(
+            item.evidence.get("foreign_reference", False)
+            for item in ordered
+            if item.subject == str(value["version"])
+        ),
         unreadable=max((item.evidence.get("unreadable_files", 0) for item in ordered), default=0),
     )
 
@@ -204,7 +209,9 @@ def _tick(item: Observation) -> str:
     return f"{start.day} {start:%b}" if length >= timedelta(days=1) else f"{start.day} {start:%b %H:%M}"
 
 
-def _headline(signals: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _headline(signals: Sequence[Mapping[str, Any]], value: Mapping[str, Any]) -> tuple[str, str]:
+    if value["state"] == "stopped":
+        return "insufficient_data", f"Version {value['version']} no longer serves; this is what was seen"
     for level in ("critical", "warn"):
         confirmed = [item for item in signals if item["alert"] is not None and item["alert"].level == level]
         if confirmed:

@@ -36,13 +36,14 @@ JUDGING_VERSION = 1
 def look(
     context: StageContext,
     value: Mapping[str, Any],
+    reference: str,
     signals: Mapping[str, Signal],
     policies: Sequence[Policy],
     rule: Rule,
 ) -> Observed:
-    """Judge the completed windows of the version that is watched, and follow the policies."""
+    """Judge the completed windows of the watched version, and follow the policies. `reference` is a blob digest."""
     version: int = value["version"]
-    watch = _Watch(context, value, signals, rule)
+    watch = _Watch(context, value, reference, signals, rule)
     fresh = watch.observations()
     places = {(item.signal, item.window_start): item for item in (*watch.recorded.values(), *fresh)}
     known = sorted(places.values(), key=lambda item: (item.window_start, item.signal))
@@ -68,14 +69,20 @@ class _Watch:
     """The rows of one version, read window by window and at most once each."""
 
     def __init__(
-        self, context: StageContext, value: Mapping[str, Any], signals: Mapping[str, Signal], rule: Rule
+        self,
+        context: StageContext,
+        value: Mapping[str, Any],
+        reference: str,
+        signals: Mapping[str, Signal],
+        rule: Rule,
     ) -> None:
         self.context = context
         self.value = value
         self.signals = signals
         self.rule = rule
         self.version: int = value["version"]
-        self.reference: Reference = decode(context.artifacts.get(value["reference"]["digest"]))
+        self.reference_digest = reference
+        self.reference: Reference = decode(context.artifacts.get(reference))
         self.log: LogIndex = index_log(context.folders.predictions)
         self.labels = read_labels(context.folders.labels)
         endpoint = context.view.value(ENDPOINT) or {}
@@ -149,6 +156,11 @@ class _Watch:
             "inputs": inputs,
             **judged.evidence,
         }
+        record = self.context.view.versions.get(self.version)
+        learned_from = record.value.get("lineage", {}).get("data", {}).get("digest") if record else None
+        if learned_from not in (None, self.reference.snapshot):
+            # A version that serves again after newer data was read, and whose own reference was not kept.
+            found["foreign_reference"] = True
         unreadable = len(self.log.unreadable) + len(self.labels.unreadable)
         return found | {"unreadable_files": unreadable} if unreadable else found
 
@@ -179,6 +191,7 @@ class _Watch:
                     self.version,
                     self.value["signals"][name],
                     self.value["window"],
+                    self.reference_digest,
                     self.value["reference"],
                     self.value["released"],
                     self.rule.of,
