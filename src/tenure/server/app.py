@@ -18,15 +18,14 @@ from tenure.core.errors import StageError
 from tenure.core.version import VERSION
 from tenure.ml.predictions import Predictions
 from tenure.ml.signature import Flag, check_rows, rows_to_table
+from tenure.server.body import read_body
 from tenure.server.follow import Follower
 from tenure.server.metrics import CONTENT_TYPE, Metrics
 from tenure.server.prediction_log import Entry, PredictionLog, now
 from tenure.server.problems import (
     Problem,
-    bad_request,
     invalid_rows,
     overloaded,
-    too_large,
     too_many_rows,
     unknown_model,
     unknown_version,
@@ -50,14 +49,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _LOG = logging.getLogger("tenure.server")
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
-_TAKEN_AS_JSON = frozenset({b"application/json", b"", b"application/x-www-form-urlencoded"})
-"""The last one is what `curl -d` says when it is told nothing."""
 _INLINE_ROWS = 16
 """Requests up to this size are answered on the event loop: handing them to a thread costs more than it saves."""
-_BODY_SECONDS = 30.0
-"""How long a caller may take to send a body."""
-_DRAIN = 4
-"""A body that is too large is read to this multiple of its limit, so that the caller gets to see the answer."""
 _ROUTES = [
     "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{model}", "/v2/models/{model}/ready",
     "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer", "/models", "/models/{model}/predict",
@@ -219,7 +212,7 @@ class Server:
             self._in_flight[name] = self._in_flight.get(name, 0) + 1
             try:
                 headers = dict(scope["headers"])
-                document = parse(await _body(headers, receive, endpoint.max_body))
+                document = parse(await read_body(headers, receive, endpoint.max_body))
                 # Any version of this endpoint reads the shape of a request in the same way; the key comes from it.
                 inputs = endpoint.splits[-1][1].signature.inputs
                 asked = read_tensors(document) if tensors else read_rows(document, inputs)
@@ -306,51 +299,6 @@ def _live(endpoint: Endpoint, version: str | None) -> LiveVersion | None:
     if live is None:
         raise unknown_version(endpoint.model, version, endpoint.shares)
     return live
-
-
-async def _body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """The body of a JSON request. Raises Problem 400, 408, 413 or 415."""
-    kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if kind not in _TAKEN_AS_JSON and not kind.endswith(b"+json"):
-        raise Problem(415, "Unsupported media type", f"Send application/json, not {kind.decode('latin-1')}.")
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Problem(415, "Unsupported media type", "Send the body without a content encoding.")
-    if b"inference-header-content-length" in headers:
-        raise Problem(
-            415,
-            "Unsupported media type",
-            "The binary tensor extension is not spoken here; send JSON tensors.",
-        )
-    declared = headers.get(b"content-length", b"")
-    size = int(declared) if declared.isdigit() else 0
-    if size > _DRAIN * limit:
-        raise too_large(limit)
-    message = await receive()
-    if not message.get("more_body", False) and message["type"] == "http.request":
-        if len(message["body"]) > limit:
-            raise too_large(limit)
-        return bytes(message["body"])
-    chunks, total = [], 0
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise bad_request("The caller left before the body was complete.")
-                chunk = message.get("body", b"")
-                total += len(chunk)
-                if total <= limit:
-                    chunks.append(chunk)
-                elif total > _DRAIN * limit:
-                    raise too_large(limit)
-                if not message.get("more_body", False):
-                    break
-                message = await receive()
-    except TimeoutError:
-        detail = f"The body was not complete after {_BODY_SECONDS:g} s."
-        raise Problem(408, "Request timeout", detail, [(b"connection", b"close")]) from None
-    if total > limit:
-        raise too_large(limit)
-    return b"".join(chunks)
 
 
 def _summary(endpoint: Endpoint) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tenure.ml.recipe import CategoricalFeatures, NumericFeatures, Recipe, desig
 from tenure.ml.signature import InputColumn, Signature
 from tenure.plan.view import Target, View
 from tenure.stages.base import StageContext
-from tenure.stages.deployment import batch, section
+from tenure.stages.deployment import section, table_files
 from tenure.stages.deployment.batch import predict_file
 from tenure.state.record import ModelState, Record
 
@@ -152,7 +152,7 @@ def test_a_large_file_is_scored_in_pieces_with_the_same_result(state, store, tmp
     pq.write_table(table, tmp_path / "in.parquet")
     data = (tmp_path / "in.parquet").read_bytes()
     whole = score(state, store, tmp_path, data, "in.parquet", output="whole.parquet")
-    monkeypatch.setattr(batch, "_CHUNK_ROWS", 64)
+    monkeypatch.setattr(table_files, "CHUNK_ROWS", 64)
     pieces = score(state, store, tmp_path, data, "in.parquet", output="pieces.parquet")
     columns = ["size", "probability_true"]
     assert pq.read_table(whole.output).select(columns) == pq.read_table(pieces.output).select(columns)

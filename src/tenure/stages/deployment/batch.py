@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ import msgspec
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
+from tenure.stages.deployment.table_files import TableWriter, read_chunks
 from tenure.stages.deployment.versions import live_version, load_version
 
 if TYPE_CHECKING:
@@ -23,11 +22,7 @@ if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
     from tenure.ml.predictions import Predictions
     from tenure.ml.predictor import Predictor
-    from tenure.ml.signature import Signature
     from tenure.state.record import ModelState
-
-_CHUNK_ROWS = 20_000
-_DELIMITERS = (",", ";", "\t", "|")
 
 
 class BatchTarget(SpecModel):
@@ -77,7 +72,7 @@ def predict_file(
     # A batch is worth the threads that a single row is not; 0 lets xgboost take all of them.
     predictor = load_version(artifacts, record, threads=0)
     rows = 0
-    for chunk in _chunks(source, predictor.signature):
+    for chunk in read_chunks(source, predictor.signature):
         _check(source, chunk, rows, predictor)
         rows += chunk.num_rows
     if rows == 0:
@@ -94,8 +89,8 @@ def predict_file(
     temporary = output.with_name(f".{output.name}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_Writer(temporary, output.suffix.lower())) as writer:
-            for chunk in _chunks(source, predictor.signature):
+        with closing(TableWriter(temporary, output.suffix.lower())) as writer:
+            for chunk in read_chunks(source, predictor.signature):
                 predictions = predictor.predict(chunk)
                 ids = [uuid.uuid4().hex for _ in range(chunk.num_rows)]
                 writer.write(_scored(chunk, predictions, ids, live))
@@ -208,76 +203,3 @@ def _check(source: Path, chunk: pa.Table, first: int, predictor: Predictor) -> N
         derive(predictor.recipe, chunk)
     except StageError as error:
         raise StageError(error.summary, f"{source}: {error.detail}", error.hint) from error
-
-
-def _chunks(source: Path, signature: Signature) -> Iterator[pa.Table]:
-    """The file in pieces that fit into memory, columns in the types of the model where the file leaves them open."""
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-    import pyarrow.parquet as pq
-
-    try:
-        if source.suffix.lower() == ".parquet":
-            with pq.ParquetFile(source) as file:
-                for batch in file.iter_batches(batch_size=_CHUNK_ROWS):
-                    yield pa.Table.from_batches([batch])
-            return
-        text = [column.name for column in signature.inputs if column.type == "string"]
-        reader = pacsv.open_csv(
-            source,
-            read_options=pacsv.ReadOptions(block_size=4 << 20),
-            parse_options=pacsv.ParseOptions(
-                delimiter=_delimiter(source, signature), newlines_in_values=True
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in text}
-                | {column.name: pa.float64() for column in signature.inputs if column.type == "number"},
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        with reader:
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-    except FileNotFoundError as error:
-        raise StageError("file not found", f"There is no {source}.") from error
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise StageError("file cannot be read", f"{source}: {str(error).splitlines()[0]}") from error
-
-
-def _delimiter(source: Path, signature: Signature) -> str:
-    """The separator under which the first line names most of the model's inputs."""
-    with source.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline(1 << 20)
-    names = {column.name for column in signature.inputs}
-
-    def found(delimiter: str) -> int:
-        return len(names.intersection(next(csv.reader([header], delimiter=delimiter), [])))
-
-    return max(_DELIMITERS, key=found)
-
-
-class _Writer:
-    """Appends tables to one CSV or Parquet file; the first one fixes the columns and their types."""
-
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._path = path
-        self._suffix = suffix
-        self._open: Any = None
-        self._schema: Any = None
-
-    def write(self, table: pa.Table) -> None:
-        """Append the rows of a table."""
-        import pyarrow.csv as pacsv
-        import pyarrow.parquet as pq
-
-        if self._open is None:
-            self._schema = table.schema
-            make = pacsv.CSVWriter if self._suffix == ".csv" else pq.ParquetWriter
-            self._open = make(self._path, table.schema)
-        self._open.write_table(table.cast(self._schema))
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._open is not None:
-            self._open.close()
