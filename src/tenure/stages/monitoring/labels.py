@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenure.core.diagnostics import closest
 from tenure.core.errors import StageError
@@ -25,7 +25,7 @@ def ingest(state: ModelState, source: Path, folder: Path) -> LabelCounts:
     """
     from tenure.ml.inference_log import write_labels
 
-    target, identity = _columns(state)
+    target, identity, classes = _columns(state)
     table = _read(source)
     for name, role in ((identity, "the id of the prediction"), (target, "the true outcome")):
         if name not in table.column_names:
@@ -37,10 +37,26 @@ def ingest(state: ModelState, source: Path, folder: Path) -> LabelCounts:
                 if near
                 else f"write a file with the columns {identity} and {target}",
             )
+    _check_classes(table.column(target), classes, source)
     return write_labels(folder, table, identity, target)
 
 
-def _columns(state: ModelState) -> tuple[str, str]:
+def _check_classes(labels: pa.ChunkedArray, classes: list[Any], source: Path) -> None:
+    """A file whose labels are written in another way (`1` for `yes`) would make every model look wrong."""
+    from tenure.ml.task import class_of
+
+    given = {str(class_of(value)).lower() for value in labels.unique().to_pylist() if value not in (None, "")}
+    known = {str(value).lower() for value in classes}
+    if classes and given and not given & known:
+        shown = ", ".join(sorted(given)[:5])
+        raise StageError(
+            "no label is a class of the model",
+            f"{source} has the labels {shown}; the model knows {', '.join(map(str, classes[:10]))}",
+            "write the labels as the training data do",
+        )
+
+
+def _columns(state: ModelState) -> tuple[str, str, list[Any]]:
     snapshot, endpoint = state.records.get("data/snapshot"), state.records.get("deployment/endpoint")
     if snapshot is None or endpoint is None:
         raise StageError(
@@ -49,12 +65,12 @@ def _columns(state: ModelState) -> tuple[str, str]:
             f"release it first: tenure apply {state.model}",
         )
     log = endpoint.value.get("log") or {}
-    return snapshot.value["target"], log.get("id_column") or PREDICTION_ID
+    return snapshot.value["target"], log.get("id_column") or PREDICTION_ID, snapshot.value.get("classes") or []
 
 
 def _read(source: Path) -> pa.Table:
+    import duckdb
     import pyarrow as pa
-    import pyarrow.csv
     import pyarrow.parquet
 
     if not source.is_file():
@@ -64,10 +80,13 @@ def _read(source: Path) -> pa.Table:
     try:
         if source.suffix.lower() in (".parquet", ".pq"):
             return pyarrow.parquet.read_table(source)
-        return pyarrow.csv.read_csv(source)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        with duckdb.connect(config={"autoload_known_extensions": False}) as connection:
+            # As text, whatever it looks like: an id such as 007 stays one, and "yes" is not taken for a truth value.
+            return connection.read_csv(str(source), all_varchar=True).to_arrow_table()
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, duckdb.Error) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StageError(
             "the labels cannot be read",
-            f"{source}: {error}",
-            "write them as comma-separated UTF-8 text, or as Parquet",
+            f"{source}: {reason}",
+            "write them as UTF-8 text with a header, or as Parquet",
         ) from error
