@@ -7,7 +7,7 @@ weights 1, a bootstrap resample has the number of times each row was drawn. The 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Goal = Literal["maximize", "minimize"]
 
 _CELLS = 4_000_000  # weights held at once: 32 MB
-_WORK = 400_000_000  # rows x resamples beyond which fewer resamples are drawn
+_WORK = 40_000_000  # rows x resamples beyond which fewer resamples are drawn
 _FEWEST = 200
 
 
@@ -335,9 +335,30 @@ def bootstrap(
     seed: int = 0,
 ) -> Interval:
     """The metric's value with a percentile bootstrap interval; resamples without a value are left out."""
+    return bootstrap_all((item,), y_true, predictions, confidence=confidence, resamples=resamples, seed=seed)[
+        item.name
+    ]
+
+
+def bootstrap_all(
+    items: Sequence[Metric],
+    y_true: Any,
+    predictions: Predictions,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """As `bootstrap`, for several metrics of the same resamples: drawing them costs more than the metrics."""
     rows = scored(y_true, predictions)
-    draws = [item.formula(rows, weights) for weights in _resamples(len(rows.truth), resamples, seed)]
-    return _interval(score(item, y_true, predictions), draws, len(rows.truth), confidence)
+    draws: dict[str, list[Floats]] = {item.name: [] for item in items}
+    for weights in _resamples(len(rows.truth), resamples, seed):
+        for item in items:
+            draws[item.name].append(item.formula(rows, weights))
+    return {
+        item.name: _interval(score(item, y_true, predictions), draws[item.name], len(rows.truth), confidence)
+        for item in items
+    }
 
 
 def paired_difference(

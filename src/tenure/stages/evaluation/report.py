@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,8 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         verdicts.append(msgspec.to_builtins(gate.judge(evidence)))
     failed = [verdict["text"] for verdict in verdicts if verdict["enforced"] and not verdict["passed"]]
 
-    def measured(item: Predictions) -> dict[str, dict[str, Any]]:
-        return {measure.name: _interval(measure, truth, item, evaluation) for measure in measures}
+    def measured(item: Predictions) -> dict[str, dict[str, float | None]]:
+        return _measured(measures, truth, item, evaluation)
 
     value: dict[str, Any] = {
         "passed": not failed,
@@ -138,13 +139,13 @@ def confusion(truth: npt.NDArray[Any], predictions: Predictions) -> dict[str, An
     return {"classes": list(predictions.classes), "counts": counts[: len(predictions.classes)].tolist()}
 
 
-def _interval(
-    measure: Metric, truth: Any, predictions: Predictions, evaluation: Evaluation
-) -> dict[str, Any]:
-    from tenure.ml.metrics import bootstrap
+def _measured(
+    measures: Sequence[Metric], truth: Any, predictions: Predictions, evaluation: Evaluation
+) -> dict[str, dict[str, float | None]]:
+    from tenure.ml.metrics import bootstrap_all
 
-    found = bootstrap(
-        measure,
+    found = bootstrap_all(
+        measures,
         truth,
         predictions,
         confidence=evaluation.confidence,
@@ -152,9 +153,8 @@ def _interval(
         seed=SEED,
     )
     return {
-        "value": _number(found.value),
-        "low": _number(found.low),
-        "high": _number(found.high),
+        name: {"value": _number(item.value), "low": _number(item.low), "high": _number(item.high)}
+        for name, item in found.items()
     }
 
 
