@@ -22,7 +22,15 @@ from tenure.core.errors import StateLocked, StateStale
 from tenure.graph.resource import Sort
 from tenure.state.chain import verify
 from tenure.state.opening import open_reader, open_store
-from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Record, Tombstone
+from tenure.state.record import (
+    Acknowledgement,
+    Approval,
+    Fact,
+    ModelState,
+    Observation,
+    Record,
+    Tombstone,
+)
 from tenure.state.store import Lease, StateReader, StateStore, Trial
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -516,6 +524,55 @@ def test_the_latest_windows_of_each_signal_are_read(store: StateStore) -> None:
     assert len(state.observations) == 33
 
 
+def test_whatever_is_written_about_a_model_renews_its_revision(
+    store: StateStore, reader: StateReader
+) -> None:
+    assert reader.revisions() == {}
+    commit(store, a_record(), a_record("other/training/model"))
+    names, others = [], set()
+    tombstone = Tombstone("churn", "churn@1", NOW, "ada", None, None)
+    writes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: commit(store, a_record(digest="sha256:e")),
+        lambda: store.add_fact(a_fact()),
+        lambda: store.settle_facts("churn", ["fact-1"], at=NOW, by="ada"),
+        lambda: store.add_approval(Approval("churn", "sha256:v", "risk", "approve", "", "eve", NOW)),
+        lambda: store.add_acknowledgement(Acknowledgement("churn", "crm", "bob", "known", NOW)),
+        lambda: store.add_observations([an_observation()]),
+        lambda: store.add_observations([an_observation(verdict="critical")]),
+        lambda: _retire(store, tombstone),
+    ]
+    for write in writes:
+        write()
+        found = reader.revisions()
+        assert list(found) == ["churn", "other"]
+        names.append(found["churn"].name)
+        others.add(found["other"])
+    assert len(set(names)) == len(writes)
+    assert len(others) == 1
+    assert found["churn"].retired
+    assert not found["other"].retired
+
+
+def _retire(store: StateStore, tombstone: Tombstone) -> None:
+    with store.lease("churn", "ada@here:1:x") as lease:
+        entry = step(store, lease)
+        state = store.read("churn")
+        assert state is not None
+        store.finish(lease, entry, outcome="done", at=NOW, serial=state.serial, tombstone=tombstone)
+
+
+def test_what_changes_nothing_that_a_plan_sees_keeps_the_revision(store: StateStore) -> None:
+    commit(store, a_record())
+    store.add_fact(a_fact())
+    before = store.revisions()
+    assert not store.add_fact(a_fact(id="fact-2"))
+    store.settle_facts("churn", ["unknown"], at=NOW, by="ada")
+    with store.lease("churn", "ada@here:1:x") as lease:
+        store.finish(lease, step(store, lease), outcome="failed", at=NOW)
+    assert store.revisions() == before
+
+
 def test_trials_are_durable_and_added_once(store: StateStore) -> None:
     good = Trial(2, "xgboost", {"max_depth": 3}, (0.5, 0.25), 0.375, "done", 0.1)
     odd = Trial(1, "ridge", {"alpha": 1e300}, (float("inf"), 1.0), float("inf"), "done", 0.1, "overflow")
@@ -586,6 +643,7 @@ class Recorded(RuleBasedStateMachine):
         self.past: list[tuple[datetime, dict[str, dict[str, str]]]] = []
         self.unfinished = 0
         self.count = 0
+        self.revisions: dict[str, ModelState] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -686,6 +744,8 @@ class Recorded(RuleBasedStateMachine):
             assert [one.subject for one in state.approvals] == self.approved.get(name, [])
             open_ones = {(name, fact.key): fact.id for fact in state.facts if fact.settled_at is None}
             assert open_ones == {key: one for key, one in self.open.items() if key[0] == name}
+        for name, revision in self.store.revisions().items():
+            assert self.revisions.setdefault(revision.name, states[name]) == states[name]
 
 
 def test_any_sequence_of_operations(backend: str, tmp_path: Path) -> None:

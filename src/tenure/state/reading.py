@@ -15,7 +15,7 @@ from tenure.state import encoding
 from tenure.state.encoding import decode, instant
 from tenure.state.record import Fact, ModelState, Record, Tombstone
 from tenure.state.sqlite import Rows
-from tenure.state.store import AuditEvent, AuditHead, JournalEntry, Trial
+from tenure.state.store import AuditEvent, AuditHead, JournalEntry, Revision, Trial
 
 Value = TypeVar("Value")
 
@@ -120,6 +120,20 @@ class SqlReader:
                 else rows("SELECT body FROM tombstones WHERE model = :model", {"model": model})
             )
         return decode(encoding.TOMBSTONE, found[0][0], f"the tombstone of {model}") if found else None
+
+    def revisions(self) -> dict[str, Revision]:
+        """The revision of every model, by name."""
+        with self._snapshot() as rows:
+            found = (
+                []
+                if rows is None
+                else rows(
+                    "SELECT models.model, revision, tombstones.model IS NOT NULL FROM models "
+                    "LEFT JOIN tombstones ON tombstones.model = models.model ORDER BY models.model",
+                    {},
+                )
+            )
+        return {model: Revision(name, bool(retired)) for model, name, retired in found}
 
     def routes_serial(self) -> int:
         """How many records were ever committed, over all models."""

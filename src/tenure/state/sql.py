@@ -45,6 +45,7 @@ class SqlStateStore:
         self.audit = reader.audit
         self.audit_head = reader.audit_head
         self.tombstone = reader.tombstone
+        self.revisions = reader.revisions
         self.routes_serial = reader.routes_serial
         self.trials = reader.trials
         self._reader = reader

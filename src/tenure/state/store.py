@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -95,6 +95,13 @@ class AuditHead(msgspec.Struct, frozen=True):
     hash: str
 
 
+class Revision(NamedTuple):
+    """A name for everything recorded about a model: equal names mean equal content. `retired`: it has a tombstone."""
+
+    name: str
+    retired: bool
+
+
 class StateReader(Protocol):
     """What planning may do with the state: read."""
 
@@ -121,6 +128,9 @@ class StateReader(Protocol):
 
     def tombstone(self, model: str) -> Tombstone | None:
         """The tombstone of a retired name, or None."""
+
+    def revisions(self) -> dict[str, Revision]:
+        """Every model with the revision of what is recorded about it, in one query that reads nothing else."""
 
     def routes_serial(self) -> int:
         """Grows whenever any record changes: servers poll it."""

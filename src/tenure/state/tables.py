@@ -2,6 +2,8 @@
 
 Records, documents, approvals, acknowledgements and the audit chain only grow. `heads` points at the record that counts
 now (ordinal 0) and at the last record of every numbered version, so that reading the present never scans the past.
+A model's `revision` is a random name that every write about it renews: equal revisions mean equal content, also after an
+older copy of the database was put back, which a counter could not promise.
 `documents` holds the configurations and effects of records once each, by digest: they repeat from record to record.
 """
 
@@ -28,6 +30,7 @@ models = sa.Table(
     sa.Column("model", sa.Text, primary_key=True),
     sa.Column("lineage", sa.Text, nullable=False),
     sa.Column("serial", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Text, nullable=False),
 )
 
 documents = sa.Table(

@@ -49,7 +49,7 @@ def serial_of(connection: sa.Connection, model: str) -> int:
 
 def advance(connection: sa.Connection, model: str, seen: int | None) -> int:
     """Raise the serial of a model by one and return it. Raises StateStale unless it is the one the caller saw."""
-    ensure_model(connection, model)
+    revise(connection, model)
     where = tables.models.c.model == model
     serial: int = connection.execute(
         sa.select(tables.models.c.serial).where(where).with_for_update()
@@ -64,10 +64,17 @@ def advance(connection: sa.Connection, model: str, seen: int | None) -> int:
     return serial + 1
 
 
-def ensure_model(connection: sa.Connection, model: str) -> None:
-    """Give a model its row and lineage when it has none."""
-    if connection.scalar(sa.select(tables.models.c.model).where(tables.models.c.model == model)) is None:
-        connection.execute(tables.models.insert().values(model=model, lineage=uuid4().hex, serial=0))
+def revise(connection: sa.Connection, model: str) -> None:
+    """Say that what is recorded about a model changes; one without a row gets it, and its lineage.
+
+    Whatever a plan can see calls this, or a remembered plan would hide the change.
+    """
+    values = {"revision": uuid4().hex}
+    where = tables.models.c.model == model
+    if connection.execute(tables.models.update().where(where).values(**values)).rowcount == 0:
+        connection.execute(
+            tables.models.insert().values(model=model, lineage=uuid4().hex, serial=0, **values)
+        )
 
 
 def add_record(connection: sa.Connection, record: Record, at: datetime) -> None:
@@ -107,7 +114,7 @@ def add_fact(connection: sa.Connection, fact: Fact) -> bool:
     )
     if connection.scalar(known.limit(1)) is not None:
         return False
-    ensure_model(connection, fact.model)
+    revise(connection, fact.model)
     connection.execute(
         tables.facts.insert().values(
             id=fact.id,
@@ -137,6 +144,8 @@ def settle(
         connection.execute(
             facts.update().where(facts.c.id == key).values(settled_at=instant(at), body=encode(settled))
         )
+    if open_ones:
+        revise(connection, model)
     return [key for key, _ in open_ones]
 
 
@@ -144,7 +153,7 @@ def add_row(
     connection: sa.Connection, table: sa.Table, model: str, at: datetime, value: msgspec.Struct
 ) -> None:
     """Append a value to a table of (model, at, body)."""
-    ensure_model(connection, model)
+    revise(connection, model)
     connection.execute(table.insert().values(model=model, at=instant(at), body=encode(value)))
 
 
@@ -155,7 +164,7 @@ def put_observations(connection: sa.Connection, observations: Iterable[Observati
         for one in observations
     }
     for model in {model for model, _, _ in rows}:
-        ensure_model(connection, model)
+        revise(connection, model)
     columns = tables.observations.c
     connection.execute(
         tables.observations.delete().where(
@@ -176,6 +185,7 @@ def put_observations(connection: sa.Connection, observations: Iterable[Observati
 
 def add_tombstone(connection: sa.Connection, tombstone: Tombstone) -> None:
     """Write the tombstone of a model. A second one replaces it: an archive may be added later."""
+    revise(connection, tombstone.model)
     values = {"at": instant(tombstone.at), "body": encode(tombstone)}
     _put(connection, tables.tombstones, {"model": tombstone.model}, values)
     connection.execute(tables.meta.update().values(changes=tables.meta.c.changes + 1))
