@@ -7,7 +7,7 @@ import click
 from tenure.cli.arguments import overrides
 from tenure.cli.session import Session, Verb
 
-SERVER_LIBRARIES = ("starlette", "uvicorn", "httptools", "uvloop", "orjson", "prometheus_client")
+SERVER_LIBRARIES = ("uvicorn", "httptools", "uvloop", "orjson", "prometheus_client")
 
 
 @click.command("serve", cls=Verb)

@@ -10,7 +10,7 @@ training/search   value: algorithm, params, score, metric, trials         artifa
 training/model    value: algorithm, params, size, seconds                 artifacts: the files of ml/predictor.py
 evaluation/report value: passed, gates, metrics, baseline, champion       artifacts: report (JSON)
 governance/version value: number, status, passed, failed, model_digest    artifacts: card + all files of the predictor
-governance/approval value: number, subject, granted, missing
+governance/approval value: number, subject, state (granted|waiting|rejected|gated), granted {role: [who]}, missing
 retirement/policy value: state, deprecated_at, sunset, successor, consumers, archive
 deployment/endpoint value: target, state, routes [{version, share}], rollout, log, headers
 monitoring/monitor value: state, version, reference, released, signals, window, alerting, policies

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tenure.ml.signature import Signature
 
+TIME_FORMATS = ("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
+"""Unambiguous ways to write a time besides ISO 8601, which training data are read in too."""
 CHUNK_ROWS = 20_000
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -40,6 +42,7 @@ def read_chunks(source: Path, signature: Signature) -> Iterator[pa.Table]:
             convert_options=pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in text}
                 | {column.name: pa.float64() for column in signature.inputs if column.type == "number"},
+                timestamp_parsers=[pacsv.ISO8601, *TIME_FORMATS],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
