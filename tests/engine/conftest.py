@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.engine.projects import NOW, make_project
 
 from tenure.engine.project import Project
-from tests.engine.projects import NOW, make_project
 
 
 @pytest.fixture(scope="session")

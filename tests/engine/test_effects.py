@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.engine.projects import BASE, NOW, merged, write_flowers, write_spec
 
 from tenure.core.effect import Effect
 from tenure.engine.project import Project
 from tenure.plan.action import Action
 from tenure.plan.change import ModelPlan
-from tests.engine.projects import BASE, NOW, merged, write_flowers, write_spec
 
 RETRAINED = {"training/search", "training/model", "evaluation/report", "governance/version"}
 
@@ -24,7 +24,9 @@ def planned(root: Path) -> ModelPlan:
 
 def changed(plan: ModelPlan) -> dict[str, Action]:
     return {
-        change.address.split("/", 1)[1]: change.action for change in plan.changes if change.action is not Action.NONE
+        change.address.split("/", 1)[1]: change.action
+        for change in plan.changes
+        if change.action is not Action.NONE
     }
 
 

@@ -64,15 +64,23 @@ def resources(
 def serve_newest(item: Resource, view: View) -> Target:
     version = view.records.get("governance/version")
     live = view.value("deployment/endpoint") or {}
-    serving = live.get("version") if version is None or "governance/version" in view.renewing else version.digest
-    return Target({"version": serving, "sample": item.config["deployment"]["sample"]}, Action.PROMOTE, Reason.NEW_VERSION)
+    serving = (
+        live.get("version") if version is None or "governance/version" in view.renewing else version.digest
+    )
+    return Target(
+        {"version": serving, "sample": item.config["deployment"]["sample"]},
+        Action.PROMOTE,
+        Reason.NEW_VERSION,
+    )
 
 
 def gates(item: Resource) -> tuple[Condition, ...]:
     return (Condition("gate", "score >= 0.6"),) if item.local == "evaluation/report" else ()
 
 
-def desired(items: tuple[Resource, ...], target: Callable[[Resource, View], Target] = serve_newest, **more: Any) -> Desired:
+def desired(
+    items: tuple[Resource, ...], target: Callable[[Resource, View], Target] = serve_newest, **more: Any
+) -> Desired:
     return Desired("m", "specs/m.yaml", more.get("lifecycle", "active"), "sha256:spec", items, target, gates)
 
 
@@ -158,21 +166,39 @@ def test_combining_edits_is_never_milder_than_the_worst_of_them() -> None:
 def test_field_changes_show_path_old_new_and_effect() -> None:
     plan = diff(desired(resources(search=Search(trials=20))), applied(resources()), {}, NOW)
     change = plan.changes[1]
-    assert [(f.path, f.old, f.new, f.effect) for f in change.fields] == [("training.trials", 10, 20, Effect.RETRAIN)]
+    assert [(f.path, f.old, f.new, f.effect) for f in change.fields] == [
+        ("training.trials", 10, 20, Effect.RETRAIN)
+    ]
     assert change.seconds == 12.0
 
 
 def test_a_confirmed_breach_renews_the_snapshot_and_carries_its_evidence() -> None:
-    fact = Fact("f1", "m", "breach", "k", "retrain", "propose", "Accuracy fell.", {"windows": 3}, NOW, "observe")
-    plan = diff(desired(resources()), applied(resources(), facts=(fact,)), {"data/snapshot": Inputs(changed=True)}, NOW)
+    fact = Fact(
+        "f1", "m", "breach", "k", "retrain", "propose", "Accuracy fell.", {"windows": 3}, NOW, "observe"
+    )
+    plan = diff(
+        desired(resources()),
+        applied(resources(), facts=(fact,)),
+        {"data/snapshot": Inputs(changed=True)},
+        NOW,
+    )
     first = plan.changes[0]
-    assert (first.action, first.reason, first.causes[0].evidence) == (Action.REPLACE, Reason.CAUSE, {"windows": 3})
+    assert (first.action, first.reason, first.causes[0].evidence) == (
+        Action.REPLACE,
+        Reason.CAUSE,
+        {"windows": 3},
+    )
     assert actions(plan)["deployment/endpoint"] is Action.PROMOTE
 
 
 def test_retraining_on_identical_data_is_refused_as_pointless() -> None:
     fact = Fact("f1", "m", "breach", "k", "retrain", "propose", "Accuracy fell.", {}, NOW, "observe")
-    plan = diff(desired(resources()), applied(resources(), facts=(fact,)), {"data/snapshot": Inputs(changed=False)}, NOW)
+    plan = diff(
+        desired(resources()),
+        applied(resources(), facts=(fact,)),
+        {"data/snapshot": Inputs(changed=False)},
+        NOW,
+    )
     assert plan.changes[0].action is Action.BLOCKED
     assert plan.changes[0].blockers[0].kind == "pointless"
     assert not plan.acting
@@ -181,14 +207,37 @@ def test_retraining_on_identical_data_is_refused_as_pointless() -> None:
 @pytest.mark.parametrize("mode", ["notify"])
 def test_a_notification_is_a_note_and_no_change(mode: Any) -> None:
     fact = Fact("f1", "m", "breach", "k", "retrain", mode, "Accuracy fell.", {}, NOW, "observe")
-    plan = diff(desired(resources()), applied(resources(), facts=(fact,)), {"data/snapshot": Inputs(changed=True)}, NOW)
+    plan = diff(
+        desired(resources()),
+        applied(resources(), facts=(fact,)),
+        {"data/snapshot": Inputs(changed=True)},
+        NOW,
+    )
     assert not plan.changed
     assert "Accuracy fell." in plan.notes
 
 
 def test_a_settled_cause_acts_no_more() -> None:
-    fact = Fact("f1", "m", "breach", "k", "retrain", "auto", "Fell.", {}, NOW, "observe", settled_at=NOW, settled_by="a1")
-    plan = diff(desired(resources()), applied(resources(), facts=(fact,)), {"data/snapshot": Inputs(changed=True)}, NOW)
+    fact = Fact(
+        "f1",
+        "m",
+        "breach",
+        "k",
+        "retrain",
+        "auto",
+        "Fell.",
+        {},
+        NOW,
+        "observe",
+        settled_at=NOW,
+        settled_by="a1",
+    )
+    plan = diff(
+        desired(resources()),
+        applied(resources(), facts=(fact,)),
+        {"data/snapshot": Inputs(changed=True)},
+        NOW,
+    )
     assert not plan.changed
 
 

@@ -50,7 +50,11 @@ def fresh_folder(start: Path, wanted: Path | None) -> Path:
     if wanted is not None:
         target = start / wanted
         if target.exists() and any(target.iterdir()):
-            raise TenureError("The folder is not empty.", f"{target} holds files already.", "Name a new one: tenure demo DIR")
+            raise TenureError(
+                "The folder is not empty.",
+                f"{target} holds files already.",
+                "Name a new one: tenure demo DIR",
+            )
         return target
     names = ("tenure-demo", *(f"tenure-demo-{number}" for number in range(2, 1000)))
     return next(start / name for name in names if not (start / name).exists())
@@ -82,7 +86,9 @@ class Load:
         for position in range(1_000_000):
             if self.stop.is_set():
                 return
-            status, headers, _ = client.predict([self.rows[position % len(self.rows)]], key=f"load-{position}")
+            status, headers, _ = client.predict(
+                [self.rows[position % len(self.rows)]], key=f"load-{position}"
+            )
             self.statuses[status] += 1
             self.versions[headers.get("x-model-version", "?")] += 1
 
@@ -107,7 +113,9 @@ class Client:
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-            self.connection.request(method, path, data, {"content-type": "application/json", **(headers or {})})
+            self.connection.request(
+                method, path, data, {"content-type": "application/json", **(headers or {})}
+            )
             answer = self.connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException):
@@ -115,9 +123,15 @@ class Client:
             # A server may close a connection that was idle; as any client does, ask again on a new one.
             return self.request(method, path, body, headers) if reused else (0, {}, None)
         kind = answer.headers.get("content-type", "")
-        return answer.status, {k.lower(): v for k, v in answer.headers.items()}, json.loads(content) if "json" in kind else content
+        return (
+            answer.status,
+            {k.lower(): v for k, v in answer.headers.items()},
+            json.loads(content) if "json" in kind else content,
+        )
 
-    def predict(self, rows: Sequence[dict[str, Any]], key: str | None = None) -> tuple[int, dict[str, str], Any]:
+    def predict(
+        self, rows: Sequence[dict[str, Any]], key: str | None = None
+    ) -> tuple[int, dict[str, str], Any]:
         """Ask for predictions of some rows."""
         headers = {"x-tenure-key": key} if key else None
         return self.request("POST", f"/models/{MODEL}/predict", {"rows": list(rows)}, headers)
@@ -125,13 +139,18 @@ class Client:
 
 def inputs_of(day: dict[str, str]) -> dict[str, Any]:
     """A day as a consumer sends it: the date and the measurements, not the answer."""
-    return {"date": iso(day), **{name: float(day[name]) for name in ("precipitation", "temp_max", "temp_min", "wind")}}
+    return {
+        "date": iso(day),
+        **{name: float(day[name]) for name in ("precipitation", "temp_max", "temp_min", "wind")},
+    }
 
 
 class Demo:
     """One telling of the story, in one folder."""
 
-    def __init__(self, folder: Path, command: Callable[[Sequence[str]], int], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, command: Callable[[Sequence[str]], int], say: Callable[[str], None]
+    ) -> None:
         self.folder = folder
         self.command = command
         self.say = say
@@ -145,7 +164,9 @@ class Demo:
     def chapter(self, title: str) -> None:
         """A heading with the seconds that have passed."""
         self.say("")
-        self.say(f"── {title} " + "─" * max(3, 88 - len(title)) + f" {time.monotonic() - self.started:5.1f} s")
+        self.say(
+            f"── {title} " + "─" * max(3, 88 - len(title)) + f" {time.monotonic() - self.started:5.1f} s"
+        )
 
     def tenure(self, *arguments: str, expect: Sequence[int] = (0,)) -> int:
         """Run a command of Tenure in the project and show what it prints. Any other exit code ends the demo."""
@@ -227,7 +248,9 @@ class Demo:
         command = [sys.executable, "-m", "tenure", "serve", "--port", str(self.port)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
-            self._wait_until(lambda: self.client.request("GET", f"/v2/models/{MODEL}/ready")[0] == 200, process)
+            self._wait_until(
+                lambda: self.client.request("GET", f"/v2/models/{MODEL}/ready")[0] == 200, process
+            )
             yield
         finally:
             process.send_signal(signal.SIGTERM)
@@ -237,7 +260,9 @@ class Demo:
                 process.kill()
             log.close()
 
-    def _wait_until(self, condition: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+    def _wait_until(
+        self, condition: Callable[[], bool], process: subprocess.Popen[bytes] | None = None
+    ) -> None:
         deadline = time.monotonic() + 60
         while not condition():
             if time.monotonic() > deadline or (process is not None and process.poll() is not None):
@@ -249,7 +274,9 @@ class Demo:
     def first_requests(self) -> None:
         day = next(day for day in self.days if iso(day).startswith("2013-01"))
         row = inputs_of(day)
-        self.say(f"\n$ curl -d '{json.dumps({'rows': [row]})}' http://127.0.0.1:{self.port}/models/{MODEL}/predict")
+        self.say(
+            f"\n$ curl -d '{json.dumps({'rows': [row]})}' http://127.0.0.1:{self.port}/models/{MODEL}/predict"
+        )
         _, _, answer = self.client.predict([row])
         self.say(json.dumps(answer, indent=2))
         broken = {**row, "wind": "strong", "snow_depth": 3}
@@ -304,7 +331,11 @@ class Demo:
         self._wait_until(lambda: written() or time.time() - started > 20)
 
     def _month(self, start: date, observed: Any) -> None:
-        seen = {item["signal"]: item for item in observed["observations"] if item["window_start"].startswith(start.isoformat())}
+        seen = {
+            item["signal"]: item
+            for item in observed["observations"]
+            if item["window_start"].startswith(start.isoformat())
+        }
         parts = []
         for name, item in seen.items():
             value = item.get("value")
@@ -322,25 +353,44 @@ class Demo:
         plan = "retrain.json"
         self.tenure("--now", moment, "plan", "--out", plan)
         self.tenure(
-            "--now", moment, "approve", plan, "--role", "model_owner", "--reason", "labels changed; challenger must beat it"
+            "--now",
+            moment,
+            "approve",
+            plan,
+            "--role",
+            "model_owner",
+            "--reason",
+            "labels changed; challenger must beat it",
         )
         rows = [inputs_of(day) for day in self.days if iso(day).startswith("2013-0")]
         load = Load(self.client, rows)
         with load.running():
-            self.tenure("--now", moment, "apply", plan, f"server.url=http://127.0.0.1:{self.port}", expect=(3,))
-            self.say("\nThe challenger beat the champion and now gets a tenth of the traffic. Counting 2,000 answers:")
+            self.tenure(
+                "--now", moment, "apply", plan, f"server.url=http://127.0.0.1:{self.port}", expect=(3,)
+            )
+            self.say(
+                "\nThe challenger beat the champion and now gets a tenth of the traffic. Counting 2,000 answers:"
+            )
             self._count_shares()
-            self.say("\nAn hour later the canary has baked. The next applies take it to half, then to all of the traffic:")
+            self.say(
+                "\nAn hour later the canary has baked. The next applies take it to half, then to all of the traffic:"
+            )
             for later in ("10:30", "12:00"):
                 self.tenure(
                     "--now", f"{now}T{later}", "apply", "--auto-approve", MODEL, f"server.url=http://127.0.0.1:{self.port}",
                     expect=(0, 3),
                 )  # fmt: skip
         total = sum(load.statuses.values())
-        self.say(f"\nWhile the versions changed hands {total:,} requests were answered, {load.failed} failed;")
-        self.say("by version: " + ", ".join(f"{name}: {count:,}" for name, count in sorted(load.versions.items())))
+        self.say(
+            f"\nWhile the versions changed hands {total:,} requests were answered, {load.failed} failed;"
+        )
+        self.say(
+            "by version: " + ", ".join(f"{name}: {count:,}" for name, count in sorted(load.versions.items()))
+        )
         if load.failed:
-            raise TenureError("The demo did not go as told.", f"{load.failed} requests failed during the swap.")
+            raise TenureError(
+                "The demo did not go as told.", f"{load.failed} requests failed during the swap."
+            )
 
     def _count_shares(self) -> None:
         row = inputs_of(self.days[400])
@@ -357,7 +407,16 @@ class Demo:
         url = f"server.url=http://127.0.0.1:{self.port}"
         for minute, to, reason in (("00", "1", "practising"), ("30", "2", "practised")):
             self.tenure(
-                "--now", f"{now}T13:{minute}", "rollback", MODEL, "--to", to, "--reason", reason, "--auto-approve", url
+                "--now",
+                f"{now}T13:{minute}",
+                "rollback",
+                MODEL,
+                "--to",
+                to,
+                "--reason",
+                reason,
+                "--auto-approve",
+                url,
             )
             self._wait_until(lambda to=to: self._served() == to)  # type: ignore[misc]
             self.say(f"   the server answers with version {self._served()}")
@@ -368,7 +427,10 @@ class Demo:
     def cheap_edits(self, now: date) -> None:
         self.chapter("7. Cheap edits stay cheap: a threshold and a description retrain nothing")
         self.edit(r"min: 0\.6\b", "min: 0.55")
-        self.edit(r"^(\s*description:).*$", r"\1 Tells sun from rain, fog, drizzle and snow, by the day's measurements.")
+        self.edit(
+            r"^(\s*description:).*$",
+            r"\1 Tells sun from rain, fog, drizzle and snow, by the day's measurements.",
+        )
         moment = f"{now}T15:00"
         self.tenure("--now", moment, "plan")
         self.tenure("--now", moment, "apply", "--auto-approve")
@@ -390,7 +452,14 @@ class Demo:
         self.edit(r"^state: deprecated.*$", "state: retired")
         self.tenure("--now", second, "plan", MODEL)
         self.tenure(
-            "--now", second, "acknowledge", MODEL, "--consumer", "dashboard", "--reason", f"moved to {SUCCESSOR}"
+            "--now",
+            second,
+            "acknowledge",
+            MODEL,
+            "--consumer",
+            "dashboard",
+            "--reason",
+            f"moved to {SUCCESSOR}",
         )
         self.tenure("--now", second, "apply", "--auto-approve", MODEL)
         self._wait_until(lambda: self.client.predict([inputs_of(self.days[400])])[0] == 410)
@@ -428,7 +497,11 @@ class Demo:
         with contextlib.redirect_stdout(buffer):
             code = self.command(arguments)
         if code not in (0, 2, 3):
-            raise TenureError("The demo did not go as told.", f"`tenure {' '.join(arguments)}` ended with {code}.", buffer.getvalue())
+            raise TenureError(
+                "The demo did not go as told.",
+                f"`tenure {' '.join(arguments)}` ended with {code}.",
+                buffer.getvalue(),
+            )
         return buffer.getvalue()
 
     def _json(self, *arguments: str) -> Any:

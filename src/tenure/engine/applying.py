@@ -9,14 +9,22 @@ journal entry; the next one closes it and repeats that step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tenure.core.errors import Interrupted, StageBlocked, StageError, StalePlan, TenureError
+from tenure.core.errors import (
+    Interrupted,
+    StageBlocked,
+    StageError,
+    StalePlan,
+    StateError,
+    TenureError,
+)
 from tenure.core.events import (
     EventSink,
     Note,
@@ -27,6 +35,7 @@ from tenure.core.events import (
     StepStarted,
 )
 from tenure.engine.result import ModelResult, StepResult
+from tenure.graph.order import dependents
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan
@@ -62,7 +71,7 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
     """Carry out the plan of one model. A failed step is part of the result; raises StateLocked and StalePlan."""
     with run.store.lease(plan.model, run.holder) as lease:
         state = run.store.read(plan.model)
-        check_fresh(plan, state, desired, inputs)
+        check_fresh(plan, state, desired, inputs, run.now)
         for entry in run.store.close_interrupted(lease, run.now):
             run.emit(
                 Note(
@@ -71,25 +80,31 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
                 )
             )
         walk = _Walk(run, plan, desired, inputs, lease)
-        for item in desired.resources:
-            walk.step(item)
-            if walk.interrupted:
-                break
+        walk.take()
     after = run.store.read(plan.model)
-    left = diff(desired, after, {local: _read(seen) for local, seen in inputs.items()}, run.now)
+    left = diff(desired, after, {local: walk.left_of(local, seen) for local, seen in inputs.items()}, run.now)
     return ModelResult(
         model=plan.model,
         serial=after.serial if after else 0,
         steps=tuple(walk.steps),
         remaining=tuple(change for change in left.changes if change.action is not Action.NONE),
+        error=walk.error,
         exit_code=walk.exit_code,
     )
 
 
 def check_fresh(
-    plan: ModelPlan, state: ModelState | None, desired: Desired, inputs: Mapping[str, Inputs]
+    plan: ModelPlan,
+    state: ModelState | None,
+    desired: Desired,
+    inputs: Mapping[str, Inputs],
+    now: datetime,
 ) -> None:
-    """Refuse a plan before any effect when the state, the spec or a source it relies on has moved. Raises StalePlan."""
+    """Refuse a plan before any effect when what it relies on has moved, or when it does not show what would be done.
+
+    A source that cannot be found any more is left to the stage that reads it: it knows where the spec names it. Raises
+    StalePlan.
+    """
     lineage, serial = (state.lineage, state.serial) if state else ("", 0)
     moved = []
     if plan.lineage and plan.lineage != lineage:
@@ -98,14 +113,50 @@ def check_fresh(
         moved.append(f"the state moved from serial {plan.serial} to {serial}")
     if plan.spec_digest != desired.spec_digest:
         moved.append("the spec was edited")
-    if plan.inputs_digest != inputs_digest(list(plan.changes), inputs):
+    absent = any(seen.missing for seen in inputs.values())
+    if not absent and plan.inputs_digest != inputs_digest(list(plan.changes), inputs):
         moved.append("the data sources changed")
+    if not moved and not absent:
+        moved += _unannounced(plan, diff(desired, state, inputs, now), desired)[:3]
     if moved:
         raise StalePlan(
             "The plan is stale.",
             f"Since the plan of {plan.model} was made, {' and '.join(moved)}. Nothing was done.",
             f"Look at a new plan: tenure plan {plan.model}",
         )
+
+
+def _unannounced(plan: ModelPlan, now: ModelPlan, desired: Desired) -> list[str]:
+    """What would be done now and is not what the plan shows: a date has passed, a cause came or went, or the file was
+    edited. What waits behind a blocked step of the plan may be taken as soon as it is free."""
+    announced = {change.address: change for change in plan.changes}
+    behind = _behind_blocked(plan, desired)
+    found = []
+    for change in now.changes:
+        shown = announced.pop(change.address, None)
+        if change.address in behind:
+            if change.action is Action.RETIRE and (shown is None or shown.intended is not Action.RETIRE):
+                found.append(f"{change.address} would be retired now")
+        elif shown is None or shown.action is not change.action:
+            was = shown.action.value if shown else "nothing"
+            found.append(f"{change.address} is now to {change.action.value} instead of {was}")
+        elif {cause.id for cause in shown.causes} != {cause.id for cause in change.causes}:
+            found.append(f"the causes for {change.address} are other ones")
+    return [*found, *(f"{address} is no part of the model" for address in announced)]
+
+
+def _behind_blocked(plan: ModelPlan, desired: Desired) -> frozenset[str]:
+    """The bindings that the plan shows as blocked, and those that follow from them: a person or a date frees them."""
+    blocked = {change.address for change in plan.blocked if change.sort is Sort.BINDING}
+    freed = {
+        local
+        for item in desired.resources
+        if item.address in blocked
+        for local in (item.local, *dependents(desired.resources, item.local))
+    }
+    return frozenset(
+        item.address for item in desired.resources if item.sort is Sort.BINDING and item.local in freed
+    )
 
 
 @dataclass
@@ -120,9 +171,35 @@ class _Walk:
     steps: list[StepResult] = field(default_factory=list)
     held: frozenset[str] = frozenset()
     interrupted: bool = False
+    error: str = ""
     exit_code: int = 0
 
-    def step(self, item: Resource) -> None:
+    def take(self) -> None:
+        """Take every step that may be taken. What was done before an error stays part of the result."""
+        behind = _behind_blocked(self.plan, self.desired)
+        for item in self.desired.resources:
+            try:
+                self.step(item, behind)
+            except (StateError, StalePlan) as error:
+                # Without a state that can be written nothing further may be done.
+                self.error = str(error)
+                self.run.emit(Note(self.plan.model, self.error))
+                self._worsen(error.exit_code)
+                return
+            except TenureError as error:
+                self._report_failure(item, error, 0.0)
+                self.held |= {item.local}
+            if self.interrupted:
+                return
+
+    def left_of(self, local: str, seen: Inputs) -> Inputs:
+        """What is still new in the sources of a resource: nothing once they have been read."""
+        done = any(
+            step.outcome == "done" and step.address == f"{self.plan.model}/{local}" for step in self.steps
+        )
+        return msgspec.structs.replace(seen, changed=False, sentences=()) if done else seen
+
+    def step(self, item: Resource, behind: frozenset[str]) -> None:
         """Bring one resource as far as it may go now."""
         announced = next((change for change in self.plan.changes if change.address == item.address), None)
         for _ in range(MAX_ROUNDS):
@@ -131,14 +208,15 @@ class _Walk:
                 return
             state = self.run.store.read(self.plan.model)
             view = replace(view_of(self.desired, state, self.run.now, self.plan.digest), held=self.held)
-            change = decide(item, self.desired, view, self.inputs.get(item.local, NO_INPUTS))
+            with boundary():
+                change = decide(item, self.desired, view, self.inputs.get(item.local, NO_INPUTS))
             if change.action is Action.BLOCKED:
                 self._blocked(item, change)
                 return
             if change.action is Action.NONE:
                 self._unnecessary(item, announced)
                 return
-            if announced is None or announced.action is Action.NONE:
+            if (announced is None or announced.action is Action.NONE) and item.address not in behind:
                 raise StalePlan(
                     "The plan is stale.",
                     f"{item.address} would be changed ({change.sentence}), which the plan does not show.",
@@ -207,29 +285,15 @@ class _Walk:
             return Output(previous.digest, previous.value, previous.artifacts, previous.ordinal)
         stage = self.run.stage_of(item)
         wanted: Target | None = self.desired.target(item, view) if item.sort is Sort.BINDING else None
-        try:
+        with boundary():
             return stage.realise(item, wanted, context)
-        except TenureError:
-            raise
-        except KeyboardInterrupt as stop:
-            raise Interrupted("Interrupted.") from stop
-        except OSError as error:
-            raise StageError(
-                "The file system refused.", f"{type(error).__name__}: {error}", _way_out(error)
-            ) from error
-        except Exception as error:
-            # One boundary around a stage verb: a defect in a stage or library must not take the other models down.
-            raise StageError(
-                "A stage failed unexpectedly.",
-                f"{type(error).__name__}: {error}",
-                "Run again with -v for the traceback, and report it as a defect.",
-            ) from error
 
     def _verify(
         self, item: Resource, change: Change, record: Record, context: StageContext, seconds: float
     ) -> bool:
         try:
-            seen = self.run.stage_of(item).verify(record, context) if item.sort is Sort.BINDING else ""
+            with boundary():
+                seen = self.run.stage_of(item).verify(record, context) if item.sort is Sort.BINDING else ""
         except TenureError as error:
             self._report_failure(item, error, seconds)
             return False
@@ -302,9 +366,28 @@ class _Walk:
         self.exit_code = max(self.exit_code, code, key=order.index)
 
 
-def _read(seen: Inputs) -> Inputs:
-    """What was new in the sources has been read by now."""
-    return msgspec.structs.replace(seen, changed=False, sentences=())
+@contextmanager
+def boundary() -> Iterator[None]:
+    """The one boundary around a stage: a defect in a stage or a library must not take other models down.
+
+    Raises StageError, Interrupted, and what the stage raised on purpose.
+    """
+    try:
+        yield
+    except TenureError:
+        raise
+    except KeyboardInterrupt as stop:
+        raise Interrupted("Interrupted.") from stop
+    except OSError as error:
+        raise StageError(
+            "The file system refused.", f"{type(error).__name__}: {error}", _way_out(error)
+        ) from error
+    except Exception as error:
+        raise StageError(
+            "A stage failed unexpectedly.",
+            f"{type(error).__name__}: {error}",
+            "Run again with -v for the traceback, and report it as a defect.",
+        ) from error
 
 
 def _way_out(error: OSError) -> str:

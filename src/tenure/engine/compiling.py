@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from tenure.core.address import Address
 from tenure.core.digest import digest
+from tenure.core.units import as_instant
 from tenure.graph.order import in_order
 from tenure.graph.resource import Resource
 from tenure.lifecycle import STAGES, Model, section_of
@@ -27,6 +30,7 @@ class Compiled(msgspec.Struct, frozen=True):
     lifecycle: str
     digest: str
     resources: tuple[Resource, ...]
+    retires: datetime | None = None
 
 
 def compile_model(document: Model, file: str) -> Compiled:
@@ -34,6 +38,7 @@ def compile_model(document: Model, file: str) -> Compiled:
     spec_digest = digest(config_of(document))
     metadata = document.metadata
     identity = Identity(metadata.name, document.state.value, metadata, spec_digest)
+    ending = document.retirement.retirement_date if document.retirement else None
     declared = [item for stage in STAGES for item in stage.declare(identity, section_of(document, stage))]
     return Compiled(
         model=metadata.name,
@@ -43,6 +48,7 @@ def compile_model(document: Model, file: str) -> Compiled:
         lifecycle=document.state.value,
         digest=spec_digest,
         resources=in_order(declared),
+        retires=as_instant(ending) if ending else None,
     )
 
 
@@ -56,6 +62,7 @@ def desired_of(compiled: Compiled) -> Desired:
         resources=compiled.resources,
         target=_target,
         conditions=_conditions,
+        retires=compiled.retires,
     )
 
 

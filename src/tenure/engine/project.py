@@ -1,8 +1,8 @@
 """A project in one environment: the engine's verbs for the command line, for notebooks and for programs.
 
-    project = tenure.Project(".")
-    plan = project.plan(["churn"])
-    project.apply(plan)
+project = tenure.Project(".")
+plan = project.plan(["churn"])
+project.apply(plan)
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from tenure.core.events import EventSink, Note, ignore
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
 from tenure.engine import requests
-from tenure.engine.applying import Run, apply_model
+from tenure.engine.applying import Run, apply_model, boundary, check_fresh
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
 from tenure.engine.running import proposals, unattended
-from tenure.engine.selecting import chosen
 from tenure.engine.specs import Specs
 from tenure.engine.workspace import Workspace
-from tenure.graph.resource import Resource
+from tenure.graph.resource import Resource, Sort
 from tenure.plan.change import ModelPlan, Plan
 from tenure.plan.diff import diff, view_of
 from tenure.plan.view import Inputs, View
@@ -46,7 +45,7 @@ from tenure.stages.base import StageContext
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
     from tenure.spec.project import ProjectConfig
-    from tenure.state.record import Acknowledgement, Approval, Fact, ModelState
+    from tenure.state.record import Acknowledgement, Approval, Fact, ModelState, Observation
     from tenure.state.store import StateReader, StateStore
 
 
@@ -138,17 +137,28 @@ class Project:
         states = self.reader.read_many(None if everything else [item.model for item in compiled])
         now = self.now
         plans = [
-            diff(desired_of(item), states.get(item.model), self._inputs(item, states.get(item.model), refresh), now)
+            diff(
+                desired_of(item),
+                states.get(item.model),
+                self._inputs(item, states.get(item.model), refresh),
+                now,
+            )
             for item in compiled
         ]
         named = {item.model for item in compiled}
         unmanaged = tuple(
             sorted(
-                model for model, state in states.items() if everything and model not in named and not state.tombstone
+                model
+                for model, state in states.items()
+                if everything and model not in named and not state.tombstone
             )
         )
         return Plan(
-            tool_version=VERSION, environment=self.environment, at=now, models=tuple(plans), unmanaged=unmanaged
+            tool_version=VERSION,
+            environment=self.environment,
+            at=now,
+            models=tuple(plans),
+            unmanaged=unmanaged,
         )
 
     def state(self, model: str) -> ModelState:
@@ -160,7 +170,8 @@ class Project:
     def apply(self, plan: Plan, *, wait: bool = False) -> ApplyResult:
         """Carry out a plan, model by model, independent models side by side.
 
-        Raises StalePlan before any effect when one of its models moved since it was made. With `wait` a rollout step
+        Raises StalePlan before any effect when one of its models moved since it was made, and TenureError when the
+        clock went back. With `wait` a rollout step
         whose bake time has not passed is waited for.
         """
         if plan.environment != self.environment:
@@ -170,8 +181,9 @@ class Project:
                 f"Apply it there: tenure apply --env {plan.environment} PLANFILE",
             )
         todo = [model for model in plan.models if model.changed]
-        compiled = {item.model: item for item in self.specs.compiled([model.model for model in todo])} if todo else {}
+        compiled = self._compiled_for(todo)
         self._check_clock([model.model for model in todo])
+        self._check_fresh(todo, compiled)
         started = time.monotonic()
         apply_id = f"{format_instant(self.now)}-{uuid.uuid4().hex[:6]}"
         with _stoppable() as stopping:
@@ -181,9 +193,13 @@ class Project:
                 results = [self._apply_one(run, model, compiled[model.model]) for model in todo]
             else:
                 with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
-                    results = list(pool.map(lambda model: self._apply_one(run, model, compiled[model.model]), todo))
+                    results = list(
+                        pool.map(lambda model: self._apply_one(run, model, compiled[model.model]), todo)
+                    )
             if wait and not stopping():
-                results = [self._finish_rollout(run, compiled[result.model], result, stopping) for result in results]
+                results = [
+                    self._finish_rollout(run, compiled[result.model], result, stopping) for result in results
+                ]
         return ApplyResult(
             apply_id=apply_id,
             plan_digest=plan.digest,
@@ -196,8 +212,11 @@ class Project:
         """Look at the running models: record verdicts, and the causes that follow from them. Changes nothing else."""
         now = self.now
         compiled = self.specs.compiled(select)
+        self._check_clock([item.model for item in compiled])
         states = self.reader.read_many([item.model for item in compiled])
-        observations, facts, notes = [], [], []
+        observations: list[Observation] = []
+        facts: list[Fact] = []
+        notes: list[str] = []
         for item in compiled:
             state = states.get(item.model)
             if state is None or state.tombstone:
@@ -207,7 +226,10 @@ class Project:
                 if resource.local not in state.records:
                     continue
                 try:
-                    seen = stage_of(resource).observe(resource, self._context(resource, view, "", "", _never))
+                    with boundary():
+                        seen = stage_of(resource).observe(
+                            resource, self._context(resource, view, "", "", _never)
+                        )
                 except TenureError as error:
                     notes.append(f"{resource.address}: {error}")
                     continue
@@ -243,6 +265,7 @@ class Project:
         found = requests.approvals(
             self.reader, subject, role=role, reason=reason, decision=decision, by=self.actor, at=self.now
         )
+        self._check_clock([approval.model for approval in found])
         for approval in found:
             self.store.add_approval(approval)
         return found
@@ -252,12 +275,14 @@ class Project:
         found = requests.acknowledgement(
             self.state(model), consumer=consumer, reason=reason, by=self.actor, at=self.now
         )
+        self._check_clock([model])
         self.store.add_acknowledgement(found)
         return found
 
     def retrain(self, model: str, *, reason: str) -> Fact:
         """Record a person's request for a retraining; the next plan shows it."""
         fact = requests.retraining(self.state(model), reason=reason, by=self.actor, at=self.now)
+        self._check_clock([model])
         self.store.add_fact(fact)
         return fact
 
@@ -265,6 +290,7 @@ class Project:
         """Record the request to serve another version, and return the plan that carries it out."""
         state = self.state(model)
         fact = requests.serving(state, to=to, reason=reason, by=self.actor, at=self.now)
+        self._check_clock([model])
         earlier = [item.id for item in state.facts if item.settled_at is None and item.do == "serve"]
         if earlier:
             self.store.settle_facts(model, earlier, at=self.now, by=self.actor)
@@ -331,6 +357,26 @@ class Project:
             if not item.needs
         }
 
+    def _compiled_for(self, todo: Sequence[ModelPlan]) -> dict[str, Compiled]:
+        """The specs of the models of a plan. Raises StalePlan when one is gone."""
+        if not todo:
+            return {}
+        for model in todo:
+            if not (self.root / model.file).is_file():
+                raise StalePlan(
+                    "The plan is stale.",
+                    f"Since the plan was made, the spec of {model.model} has gone ({model.file}). Nothing was done.",
+                    "Bring it back, or look at a new plan: tenure plan",
+                )
+        return {item.model: item for item in self.specs.compiled([model.model for model in todo])}
+
+    def _check_fresh(self, todo: Sequence[ModelPlan], compiled: Mapping[str, Compiled]) -> None:
+        """Refuse the whole plan when one of its models moved: it was reviewed as a whole."""
+        states = self.reader.read_many([model.model for model in todo])
+        for model in todo:
+            item, state = compiled[model.model], states.get(model.model)
+            check_fresh(model, state, desired_of(item), self._inputs(item, state, refresh=True), self.now)
+
     def _check_clock(self, models: Sequence[str]) -> None:
         """Refuse to act at a time before the newest record: a clock that went back must not be obeyed silently."""
         now = self.now
@@ -344,10 +390,10 @@ class Project:
                 )
 
     def _apply_one(self, run: Run, plan: ModelPlan, compiled: Compiled) -> ModelResult:
-        state = run.store.read(plan.model)
-        inputs = self._inputs(compiled, state, refresh=True)
         try:
-            return apply_model(run, plan, desired_of(compiled), inputs)
+            with boundary():
+                inputs = self._inputs(compiled, run.store.read(plan.model), refresh=True)
+                return apply_model(run, plan, desired_of(compiled), inputs)
         except TenureError as error:
             run.emit(Note(plan.model, str(error)))
             return ModelResult(
@@ -360,14 +406,16 @@ class Project:
         """Wait for bake times and take the rollout steps they hold back, until nothing or something else is left."""
         while result.exit_code == 3 and result.remaining and not stopping():
             kinds = {blocker.kind for change in result.remaining for blocker in change.blockers}
-            if kinds != {"bake"}:
+            if kinds != {"bake"} or self._now is not None:  # a time that was given stands still
                 return result
             time.sleep(0.2)
             run = replace(run, now=self.now)
             state = run.store.read(compiled.model)
-            plan = diff(desired_of(compiled), state, {}, run.now)
+            plan = diff(desired_of(compiled), state, self._inputs(compiled, state, refresh=True), run.now)
+            if any(change.sort is Sort.ARTIFACT for change in plan.acting):
+                return result  # a cause that came up meanwhile is not what is waited for
             if plan.acting:
-                again = apply_model(run, plan, desired_of(compiled), {})
+                again = self._apply_one(run, plan, compiled)
                 result = msgspec.structs.replace(again, steps=(*result.steps, *again.steps))
         return result
 

@@ -76,7 +76,9 @@ def version_subject(state: ModelState, number: int) -> str:
     return str(value["subject"])
 
 
-def acknowledgement(state: ModelState, *, consumer: str, reason: str, by: str, at: datetime) -> Acknowledgement:
+def acknowledgement(
+    state: ModelState, *, consumer: str, reason: str, by: str, at: datetime
+) -> Acknowledgement:
     """A consumer's confirmation. Raises TenureError for a consumer the model does not have."""
     policy = state.records.get("retirement/policy")
     names = [item["name"] for item in policy.value.get("consumers", [])] if policy else []
@@ -102,9 +104,15 @@ def serving(state: ModelState, *, to: int | None, reason: str, by: str, at: date
     """A request to serve an earlier (or later) version, as a cause. `to` defaults to the version served before."""
     endpoint = state.records.get("deployment/endpoint")
     if endpoint is None:
-        raise TenureError("Nothing is deployed.", f"{state.model} has no endpoint yet.", f"Release it: tenure apply {state.model}")
+        raise TenureError(
+            "Nothing is deployed.",
+            f"{state.model} has no endpoint yet.",
+            f"Release it: tenure apply {state.model}",
+        )
     live = max((route["version"] for route in endpoint.value["routes"]), default=0)
-    released = [number for number in endpoint.value.get("released", []) if number < live and number in state.versions]
+    released = [
+        number for number in endpoint.value.get("released", []) if number < live and number in state.versions
+    ]
     number = to if to is not None else max(released, default=0)
     if number not in state.versions:
         raise TenureError(
@@ -112,6 +120,15 @@ def serving(state: ModelState, *, to: int | None, reason: str, by: str, at: date
             f"{state.model} has {'no earlier released version' if to is None else f'no version {to}'}; "
             f"recorded versions: {', '.join(map(str, sorted(state.versions))) or 'none'}.",
             f"See them with: tenure history {state.model}",
+        )
+    hold = endpoint.value.get("hold")
+    newest = max(state.versions)
+    kept = number == newest or (hold is not None and hold["version"] == number and hold["above"] >= newest)
+    if kept and endpoint.value["routes"] == [{"version": number, "share": 100}]:
+        raise TenureError(
+            "That version serves already.",
+            f"Version {number} of {state.model} takes all of the traffic.",
+            f"See the others with: tenure history {state.model}",
         )
     return Fact(
         id=_identifier(), model=state.model, kind="request", key=f"serve:{number}:{at.isoformat()}", do="serve",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan
 
-FOLLOWS = (Reason.INPUT_RENEWED, Reason.INPUT_CHANGED, Reason.NEW_VERSION, Reason.UNCHANGED, Reason.NEED_BLOCKED)
+FOLLOWS = (
+    Reason.INPUT_RENEWED,
+    Reason.INPUT_CHANGED,
+    Reason.NEW_VERSION,
+    Reason.UNCHANGED,
+    Reason.NEED_BLOCKED,
+    Reason.LIFECYCLE,
+    Reason.RETIRED,
+)
 """Reasons that follow from another change or continue an apply; they need no permission of their own."""
 
 ALLOWED = (Reason.ROLLOUT, Reason.DATE_PASSED, Reason.DATA_CHANGED, Reason.RULE)
@@ -20,11 +28,15 @@ def unattended(plan: ModelPlan) -> bool:
 def proposals(plan: ModelPlan) -> tuple[str, ...]:
     """A sentence for each change that waits for a person."""
     waiting = [change for change in plan.acting if not _allowed(change)]
-    waiting += [change for change in plan.changes if change.action is Action.BLOCKED and change.reason not in FOLLOWS]
+    waiting += [
+        change for change in plan.changes if change.action is Action.BLOCKED and change.reason not in FOLLOWS
+    ]
     return tuple(f"{change.address}: {change.sentence}" for change in waiting)
 
 
 def _allowed(change: Change) -> bool:
+    if change.fields:  # an edit of the spec, whatever else is a reason for the same step
+        return False
     if change.reason in FOLLOWS or change.reason in ALLOWED:
         return True
     return change.reason is Reason.CAUSE and all(cause.mode == "auto" for cause in change.causes)

@@ -12,29 +12,18 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tenure.core.errors import StageError
+from tenure.ml import formulas
+from tenure.ml.formulas import Floats, Scored
 from tenure.ml.predictions import Predictions
 from tenure.ml.task import Task, class_of
 
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 Goal = Literal["maximize", "minimize"]
 
 _CELLS = 4_000_000  # weights held at once: 32 MB
 _WORK = 40_000_000  # rows x resamples beyond which fewer resamples are drawn
 _FEWEST = 200
-
-
-class Scored(msgspec.Struct, frozen=True, eq=False):
-    """Rows as the formulas take them: `truth` and `guess` are class positions or numbers, `probabilities` is
-    (rows, classes)."""
-
-    truth: Array
-    guess: Array
-    probabilities: Floats | None
-    classes: int
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -64,180 +53,22 @@ class Interval(msgspec.Struct, frozen=True):
     resamples: int = 0
 
 
-# --- formulas: one value per row ------------------------------------------------------------------------------
-
-
-def _mean(losses: Floats, weights: Floats) -> Floats:
-    result: Floats = (weights @ losses) / weights.sum(axis=1)
-    return result
-
-
-def _accuracy(rows: Scored, weights: Floats) -> Floats:
-    return _mean((rows.truth == rows.guess).astype(np.float64), weights)
-
-
-def _log_loss(rows: Scored, weights: Floats) -> Floats:
-    probabilities = _known(rows)
-    chosen = probabilities[np.arange(len(rows.truth)), rows.truth]
-    return _mean(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)), weights)
-
-
-def _brier(rows: Scored, weights: Floats) -> Floats:
-    return _mean((_known(rows)[:, 1] - (rows.truth == 1)) ** 2, weights)
-
-
-def _mae(rows: Scored, weights: Floats) -> Floats:
-    return _mean(np.abs(rows.truth - rows.guess), weights)
-
-
-def _rmse(rows: Scored, weights: Floats) -> Floats:
-    result: Floats = np.sqrt(_mean((rows.truth - rows.guess) ** 2, weights))
-    return result
-
-
-def _mape(rows: Scored, weights: Floats) -> Floats:
-    scale = np.maximum(np.abs(rows.truth), np.finfo(np.float64).eps)
-    return _mean(np.abs(rows.truth - rows.guess) / scale, weights)
-
-
-def _r2(rows: Scored, weights: Floats) -> Floats:
-    total = weights.sum(axis=1)
-    mean = (weights @ rows.truth) / total
-    # Around the overall mean, so that a large offset does not cancel.
-    shift = rows.truth.mean()
-    spread = (weights @ (rows.truth - shift) ** 2) - total * (mean - shift) ** 2
-    residual = weights @ (rows.truth - rows.guess) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: Floats = np.where(spread > 0, 1 - residual / spread, np.nan)
-    return result
-
-
-def _median_absolute_error(rows: Scored, weights: Floats) -> Floats:
-    errors = np.abs(rows.truth - rows.guess)
-    order = np.argsort(errors, kind="stable")
-    ordered = errors[order]
-    cumulative = np.cumsum(weights[:, order], axis=1)
-    total = cumulative[:, -1]
-    # Weights are whole counts: the median is the mean of the two middle draws (the same one when odd).
-    low = np.argmax(cumulative >= ((total + 1) // 2)[:, None], axis=1)
-    high = np.argmax(cumulative >= (total // 2 + 1)[:, None], axis=1)
-    result: Floats = (ordered[low] + ordered[high]) / 2
-    return result
-
-
-# --- formulas: counts of truth by guess -------------------------------------------------------------------------
-
-
-def _confusions(rows: Scored, weights: Floats) -> Floats:
-    """(resamples, classes, classes): weight of each pair of true and predicted class."""
-    k = rows.classes
-    cells = rows.truth * k + rows.guess
-    table = np.zeros((len(weights), k * k))
-    present = np.unique(cells)
-    for cell in present:
-        table[:, cell] = weights[:, cells == cell].sum(axis=1)
-    return table.reshape(len(weights), k, k)
-
-
-def _ratio(above: Floats, below: Floats, otherwise: float) -> Floats:
-    result = np.full(np.shape(above), otherwise)
-    np.divide(above, below, out=result, where=below > 0)
-    return result
-
-
-def _balanced_accuracy(rows: Scored, weights: Floats) -> Floats:
-    table = _confusions(rows, weights)
-    recall = _ratio(np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2), np.nan)
-    return _nanmean(recall)
-
-
-def _f1_macro(rows: Scored, weights: Floats) -> Floats:
-    table = _confusions(rows, weights)
-    hits = np.diagonal(table, axis1=1, axis2=2)
-    # A class that neither occurs nor is predicted has no f1 and does not count.
-    return _nanmean(_ratio(2 * hits, table.sum(axis=1) + table.sum(axis=2), np.nan))
-
-
-def _f1(rows: Scored, weights: Floats) -> Floats:
-    table = _confusions(rows, weights)
-    return _ratio(2 * table[:, 1, 1], table[:, 1, :].sum(axis=1) + table[:, :, 1].sum(axis=1), 0.0)
-
-
-def _precision(rows: Scored, weights: Floats) -> Floats:
-    table = _confusions(rows, weights)
-    return _ratio(table[:, 1, 1], table[:, :, 1].sum(axis=1), 0.0)
-
-
-def _recall(rows: Scored, weights: Floats) -> Floats:
-    table = _confusions(rows, weights)
-    return _ratio(table[:, 1, 1], table[:, 1, :].sum(axis=1), 0.0)
-
-
-def _nanmean(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64), np.nan)
-
-
-# --- formulas: ranks --------------------------------------------------------------------------------------------
-
-
-def _ranked(score: Floats, positive: Array, weights: Floats) -> tuple[Floats, Floats]:
-    """Weight of positive and negative rows in each group of equal scores, ascending: two (resamples, groups)."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    ordered = weights[:, order]
-    hit = positive[order]
-    return (
-        np.add.reduceat(ordered * hit, starts, axis=1),
-        np.add.reduceat(ordered * ~hit, starts, axis=1),
-    )
-
-
-def _auc(score: Floats, positive: Array, weights: Floats) -> Floats:
-    """Mann-Whitney: the share of (positive, negative) pairs in the right order, ties counting half."""
-    hits, misses = _ranked(score, positive, weights)
-    below = np.cumsum(misses, axis=1) - misses
-    wins = (hits * (below + misses / 2)).sum(axis=1)
-    return _ratio(wins, hits.sum(axis=1) * misses.sum(axis=1), np.nan)
-
-
-def _roc_auc(rows: Scored, weights: Floats) -> Floats:
-    probabilities = _known(rows)
-    if rows.classes == 2:
-        return _auc(probabilities[:, 1], rows.truth == 1, weights)
-    return _nanmean(
-        np.stack([_auc(probabilities[:, k], rows.truth == k, weights) for k in range(rows.classes)], axis=1)
-    )
-
-
-def _average_precision(rows: Scored, weights: Floats) -> Floats:
-    hits, misses = _ranked(_known(rows)[:, 1], rows.truth == 1, weights)
-    hits, misses = hits[:, ::-1], misses[:, ::-1]
-    above = np.cumsum(hits, axis=1)
-    precision = _ratio(above, above + np.cumsum(misses, axis=1), 0.0)
-    return _ratio((hits * precision).sum(axis=1), hits.sum(axis=1), np.nan)
-
-
-def _known(rows: Scored) -> Floats:
-    if rows.probabilities is None:
-        raise StageError("the metric needs probabilities", "the predictions hold labels only")
-    return rows.probabilities
-
-
 _CLASSIFICATION: tuple[Task, ...] = ("binary", "multiclass")
 _BINARY: tuple[Task, ...] = ("binary",)
 _REGRESSION: tuple[Task, ...] = ("regression",)
 
 METRICS: tuple[Metric, ...] = (
-    Metric("accuracy", "share of rows predicted right", "maximize", _CLASSIFICATION, _accuracy),
+    Metric("accuracy", "share of rows predicted right", "maximize", _CLASSIFICATION, formulas.accuracy),
     Metric(
         "balanced_accuracy", "mean recall of the classes", "maximize", _CLASSIFICATION, _balanced_accuracy
     ),
-    Metric("f1_macro", "mean F1 of the classes", "maximize", _CLASSIFICATION, _f1_macro),
-    Metric("f1", "F1 of the positive class", "maximize", _BINARY, _f1),
-    Metric("precision", "share of predicted positives that are positive", "maximize", _BINARY, _precision),
-    Metric("recall", "share of positives that are found", "maximize", _BINARY, _recall),
-    Metric("roc_auc", "area under the ROC curve", "maximize", _CLASSIFICATION, _roc_auc, True),
+    Metric("f1_macro", "mean F1 of the classes", "maximize", _CLASSIFICATION, formulas.f1_macro),
+    Metric("f1", "F1 of the positive class", "maximize", _BINARY, formulas.f1),
+    Metric(
+        "precision", "share of predicted positives that are positive", "maximize", _BINARY, formulas.precision
+    ),
+    Metric("recall", "share of positives that are found", "maximize", _BINARY, formulas.recall),
+    Metric("roc_auc", "area under the ROC curve", "maximize", _CLASSIFICATION, formulas.roc_auc, True),
     Metric(
         "average_precision",
         "area under the precision-recall curve",
@@ -254,12 +85,20 @@ METRICS: tuple[Metric, ...] = (
         _log_loss,
         True,
     ),
-    Metric("brier", "mean squared error of the positive probability", "minimize", _BINARY, _brier, True),
-    Metric("mae", "mean absolute error", "minimize", _REGRESSION, _mae),
-    Metric("rmse", "root of the mean squared error", "minimize", _REGRESSION, _rmse),
-    Metric("r2", "share of the variance explained", "maximize", _REGRESSION, _r2),
-    Metric("mape", "mean absolute error relative to the true value", "minimize", _REGRESSION, _mape),
-    Metric("median_absolute_error", "median absolute error", "minimize", _REGRESSION, _median_absolute_error),
+    Metric(
+        "brier", "mean squared error of the positive probability", "minimize", _BINARY, formulas.brier, True
+    ),
+    Metric("mae", "mean absolute error", "minimize", _REGRESSION, formulas.mae),
+    Metric("rmse", "root of the mean squared error", "minimize", _REGRESSION, formulas.rmse),
+    Metric("r2", "share of the variance explained", "maximize", _REGRESSION, formulas.r2),
+    Metric("mape", "mean absolute error relative to the true value", "minimize", _REGRESSION, formulas.mape),
+    Metric(
+        "median_absolute_error",
+        "median absolute error",
+        "minimize",
+        _REGRESSION,
+        formulas.median_absolute_error,
+    ),
 )
 """Every metric there is. `roc_auc` of several classes is the mean of one class against the rest."""
 

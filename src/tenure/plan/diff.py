@@ -39,6 +39,12 @@ class Desired:
     resources: tuple[Resource, ...]
     target: Callable[[Resource, View], Target]
     conditions: Callable[[Resource], tuple[Condition, ...]]
+    retires: datetime | None = None
+    """From when on the spec itself retires the model, whatever its `lifecycle` says."""
+
+    def ended(self, now: datetime) -> bool:
+        """Whether the spec wants the model retired at this moment."""
+        return self.lifecycle == RETIRED or (self.retires is not None and now >= self.retires)
 
 
 def diff(
@@ -84,7 +90,7 @@ def view_of(desired: Desired, recorded: ModelState | None, now: datetime, plan_d
 def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO_INPUTS) -> Change:
     """What happens to one resource, given everything decided or done before it."""
     record = view.records.get(resource.local)
-    if view.lifecycle == RETIRED and desired.lifecycle != RETIRED:
+    if view.lifecycle == RETIRED and not desired.ended(view.now):
         return _change(
             resource,
             record,
@@ -164,6 +170,7 @@ def _artifact(resource: Resource, record: Record | None, view: View, inputs: Inp
             Action.REPLACE,
             Reason.DATA_CHANGED,
             " ".join(inputs.sentences),
+            fields=field_changes(record, resource),
             known=False,
             effect=Effect.RETRAIN,
         )
@@ -189,6 +196,7 @@ def _artifact(resource: Resource, record: Record | None, view: View, inputs: Inp
             Action.UPDATE if stays else Action.REPLACE,
             Reason.INPUT_RENEWED if renewed else Reason.INPUT_CHANGED,
             f"{', '.join(named)} {'is made anew' if renewed else 'changed'}.",
+            fields=field_changes(record, resource),
             known=stays,
             after=record.digest if stays else None,
         )
@@ -226,6 +234,7 @@ def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs
         Action.REPLACE,
         Reason.CAUSE,
         sentence,
+        fields=field_changes(record, resource),
         causes=causes,
         known=False,
         effect=Effect.RETRAIN,

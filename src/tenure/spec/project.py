@@ -68,7 +68,9 @@ class Server(SpecModel):
         None,
         examples=["http://127.0.0.1:8080"],
     )
-    poll: DurationText = field(Effect.OPERATE, "How often the server looks for changes of the state.", "300ms")
+    poll: DurationText = field(
+        Effect.OPERATE, "How often the server looks for changes of the state.", "300ms"
+    )
 
 
 class ProjectConfig(SpecModel):

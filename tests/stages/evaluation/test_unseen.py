@@ -36,7 +36,9 @@ def test_rows_in_the_champions_training_part_are_not_comparable(tmp_path: Path) 
     old = table([(1.0, "a", "train"), (2.0, "b", "validation"), (3.0, "a", "test"), (None, "b", "train")])
     pq.write_table(old, tmp_path / "old.parquet")
     champion = _Version({"snapshot": context.artifacts.put_file(tmp_path / "old.parquet")})
-    test = table([(1.0, "a", "test"), (2.0, "b", "test"), (3.0, "a", "test"), (None, "b", "test"), (9.0, "a", "test")])
+    test = table(
+        [(1.0, "a", "test"), (2.0, "b", "test"), (3.0, "a", "test"), (None, "b", "test"), (9.0, "a", "test")]
+    )
     assert unseen_rows(test, champion, context).tolist() == [False, False, True, False, True]  # type: ignore[arg-type]
 
 

@@ -22,7 +22,9 @@ def record(local: str, value: dict[str, Any], at: datetime = START) -> Record:
     return Record(f"m/{local}", "binding", "", "", "", {}, {}, "sha256:x", value, {}, {}, at, "ann", "a", 1)  # type: ignore[arg-type]
 
 
-def view(now: datetime = START, *, state: str = "active", value: dict[str, Any] | None = None, **more: Any) -> View:
+def view(
+    now: datetime = START, *, state: str = "active", value: dict[str, Any] | None = None, **more: Any
+) -> View:
     records = {"training/model": record("training/model", {})}
     if value is not None:
         records["retirement/policy"] = record("retirement/policy", value)
@@ -47,23 +49,34 @@ def test_an_active_model_stays_active() -> None:
         ({"type": "date", "on": "2026-01-11", "why": "the licence ends"}, 10, True),
     ],
 )
-def test_a_matched_criterion_proposes_or_deprecates(criterion: dict[str, Any], days: int, matches: bool) -> None:
+def test_a_matched_criterion_proposes_or_deprecates(
+    criterion: dict[str, Any], days: int, matches: bool
+) -> None:
     now = START + timedelta(days=days)
     proposed = lifecycle.standing(Retirement(criteria=[criterion]), view(now, value=ACTIVE))  # type: ignore[arg-type]
     assert bool(proposed.notes) is matches
     assert proposed.value["state"] == "active"
-    decided = lifecycle.standing(Retirement(criteria=[criterion], on_match="deprecate"), view(now, value=ACTIVE))  # type: ignore[arg-type]
+    decided = lifecycle.standing(
+        Retirement(criteria=[criterion], on_match="deprecate"), view(now, value=ACTIVE)
+    )  # type: ignore[arg-type]
     assert (decided.value["state"] == "deprecated") is matches
 
 
 def test_performance_counts_only_windows_that_could_be_judged() -> None:
     def seen(position: int, value: float | None, verdict: Any = "ok") -> Observation:
         start = START + timedelta(days=position)
-        return Observation("m", "performance", start, start + timedelta(days=1), verdict, value, {}, "1", start)
+        return Observation(
+            "m", "performance", start, start + timedelta(days=1), verdict, value, {}, "1", start
+        )
 
     rule = {"type": "performance", "below": 0.5, "violation_windows": 2, "evaluation_windows": 3}
     policy = Retirement(criteria=[rule])  # type: ignore[arg-type]
-    bad = (seen(0, 0.4, "critical"), seen(1, None, "insufficient_data"), seen(2, 0.6), seen(3, 0.45, "critical"))
+    bad = (
+        seen(0, 0.4, "critical"),
+        seen(1, None, "insufficient_data"),
+        seen(2, 0.6),
+        seen(3, 0.45, "critical"),
+    )
     assert lifecycle.standing(policy, view(value=ACTIVE, observations=bad)).notes
     assert not lifecycle.standing(policy, view(value=ACTIVE, observations=bad[:3])).notes
 
@@ -88,7 +101,12 @@ def test_retirement_waits_for_required_consumers_and_only_for_those() -> None:
     assert "tenure acknowledge m --consumer crm" in waiting.blockers[0].hint
     assert waiting.value["state"] == "deprecated"
     known = (Acknowledgement("m", "crm", "bob", "moved", START),)
-    assert lifecycle.standing(policy, view(value=deprecated, state="retired", acknowledgements=known)).value["state"] == "retired"
+    assert (
+        lifecycle.standing(policy, view(value=deprecated, state="retired", acknowledgements=known)).value[
+            "state"
+        ]
+        == "retired"
+    )
 
 
 def test_a_blocked_retirement_deprecates_first_so_that_consumers_hear_of_it() -> None:
@@ -125,7 +143,14 @@ def test_a_retired_model_stays_as_it_was_recorded() -> None:
         ({"deprecation_date": "2027-01-01", "retirement_date": "2027-01-01"}, "after deprecation_date"),
         ({"consumers": [{"name": "a"}, {"name": "a"}]}, "same name"),
         ({"criteria": [{"type": "performance"}]}, "exactly one of below and above"),
-        ({"criteria": [{"type": "performance", "below": 1, "violation_windows": 5, "evaluation_windows": 4}]}, "more than"),
+        (
+            {
+                "criteria": [
+                    {"type": "performance", "below": 1, "violation_windows": 5, "evaluation_windows": 4}
+                ]
+            },
+            "more than",
+        ),
     ],
 )
 def test_contradictions_are_refused(block: dict[str, Any], message: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 from tenure.core.digest import digest
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Blocker, Target, View
-from tenure.state.record import Record
+from tenure.state.record import Approval, Record
+
+APPROVAL = "governance/approval"
 
 
 def subject_of(version_digest: str, rules: dict[str, Any]) -> str:
@@ -31,19 +33,25 @@ def standing(rules: dict[str, Any], version: Record, recorded: dict[str, Any] | 
         return Target(value=value, notes=(f"Version {number} did not pass its gates and needs no approval.",))
     subject = subject_of(version.digest, rules)
     granted: dict[str, list[str]] = {}
+    rejected: list[str] = []
+    counted = None
     if recorded and recorded.get("subject") == subject:
         granted = {role: list(people) for role, people in recorded["granted"].items()}
-    rejected: list[str] = []
+        rejected = list(recorded.get("rejected", ()))
+        counted = view.records[APPROVAL].at if APPROVAL in view.records else None
     for decision in sorted(view.approvals, key=lambda item: item.at):
         if decision.subject not in (subject, view.plan_digest):
             continue
+        if counted and decision.at < counted and decision.subject == subject:
+            continue  # it is in what was recorded, perhaps overruled by a decision about an earlier plan
         people = granted.setdefault(decision.role, [])
         if decision.decision == "reject":
             if decision.by in people:
                 people.remove(decision.by)
+            rejected = _without(rejected, decision)
             rejected.append(f"{decision.role} ({decision.by}): {decision.reason}")
         else:
-            rejected = [line for line in rejected if not line.startswith(f"{decision.role} ({decision.by})")]
+            rejected = _without(rejected, decision)
             if decision.by not in people:
                 people.append(decision.by)
     missing = [
@@ -73,3 +81,8 @@ def standing(rules: dict[str, Any], version: Record, recorded: dict[str, Any] | 
         sentence=f"Approval of version {number} is {state}." if rules["approvals"] else "",
         blockers=blockers,
     )
+
+
+def _without(rejected: list[str], decision: Approval) -> list[str]:
+    """The rejections of everybody but the person who decides anew."""
+    return [line for line in rejected if not line.startswith(f"{decision.role} ({decision.by}): ")]

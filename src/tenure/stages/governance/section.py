@@ -13,10 +13,10 @@ from tenure.plan.view import Condition, Target, View
 from tenure.spec.base import SpecModel, field
 from tenure.stages.base import Identity, Output, StageContext, no_inputs, nothing_observed, nothing_to_verify
 from tenure.stages.governance import approval, version
+from tenure.stages.governance.approval import APPROVAL
 
 NAME = "governance"
 VERSION = "governance/version"
-APPROVAL = "governance/approval"
 
 observe_inputs = no_inputs
 observe = nothing_observed

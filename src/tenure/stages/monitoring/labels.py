@@ -65,7 +65,11 @@ def _columns(state: ModelState) -> tuple[str, str, list[Any]]:
             f"release it first: tenure apply {state.model}",
         )
     log = endpoint.value.get("log") or {}
-    return snapshot.value["target"], log.get("id_column") or PREDICTION_ID, snapshot.value.get("classes") or []
+    return (
+        snapshot.value["target"],
+        log.get("id_column") or PREDICTION_ID,
+        snapshot.value.get("classes") or [],
+    )
 
 
 def _read(source: Path) -> pa.Table:

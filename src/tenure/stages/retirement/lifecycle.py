@@ -28,7 +28,7 @@ def standing(policy: Retirement, view: View) -> Target:
     matched = [
         sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence
     ]
-    wanted, reason, why = _wanted(policy, view, matched)
+    wanted, reason, why = _wanted(policy, view, recorded.get("state", "active"), matched)
     notes = tuple(_notes(policy, view, matched, wanted))
     blockers = _blockers(policy, view, recorded) if wanted == "retired" else ()
     state = (recorded.get("state", "active") if blockers else wanted) if recorded else wanted
@@ -50,8 +50,9 @@ def standing(policy: Retirement, view: View) -> Target:
     )
 
 
-def _wanted(policy: Retirement, view: View, matched: list[str]) -> tuple[str, Reason, str]:
-    wanted, reason, why = view.lifecycle, Reason.LIFECYCLE, f"state: {view.lifecycle} in the spec."
+def _wanted(policy: Retirement, view: View, recorded: str, matched: list[str]) -> tuple[str, Reason, str]:
+    wanted, why = view.lifecycle, f"state: {view.lifecycle} in the spec."
+    reason = Reason.LIFECYCLE if wanted == recorded else Reason.CONFIG_CHANGED
     if policy.retirement_date and view.now >= as_instant(policy.retirement_date):
         return "retired", Reason.DATE_PASSED, f"retirement_date {policy.retirement_date} has come."
     if wanted == "active" and policy.deprecation_date and view.now >= as_instant(policy.deprecation_date):

@@ -113,7 +113,8 @@ class Sql(SpecModel):
                 # Opening it would create an empty database in its place.
                 raise StageError(
                     "the database file is missing",
-                    f"there is no SQLite database at {url.database!r}, looked up from the project folder",
+                    # As it is written in the spec: what its references stand for may be secret.
+                    f"there is no SQLite database behind {self.connection!r}, looked up from the project folder",
                     "check the path behind sqlite:///",
                     path=place,
                 )
