@@ -60,7 +60,11 @@ _REGRESSION: tuple[Task, ...] = ("regression",)
 METRICS: tuple[Metric, ...] = (
     Metric("accuracy", "share of rows predicted right", "maximize", _CLASSIFICATION, formulas.accuracy),
     Metric(
-        "balanced_accuracy", "mean recall of the classes", "maximize", _CLASSIFICATION, _balanced_accuracy
+        "balanced_accuracy",
+        "mean recall of the classes",
+        "maximize",
+        _CLASSIFICATION,
+        formulas.balanced_accuracy,
     ),
     Metric("f1_macro", "mean F1 of the classes", "maximize", _CLASSIFICATION, formulas.f1_macro),
     Metric("f1", "F1 of the positive class", "maximize", _BINARY, formulas.f1),
@@ -74,7 +78,7 @@ METRICS: tuple[Metric, ...] = (
         "area under the precision-recall curve",
         "maximize",
         _BINARY,
-        _average_precision,
+        formulas.average_precision,
         True,
     ),
     Metric(
@@ -82,7 +86,7 @@ METRICS: tuple[Metric, ...] = (
         "mean negative log probability of the true class",
         "minimize",
         _CLASSIFICATION,
-        _log_loss,
+        formulas.log_loss,
         True,
     ),
     Metric(
