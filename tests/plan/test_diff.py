@@ -74,6 +74,10 @@ def serve_newest(item: Resource, view: View) -> Target:
     )
 
 
+def describe(item: Resource) -> str:
+    return f"make {item.local}"
+
+
 def gates(item: Resource) -> tuple[Condition, ...]:
     return (Condition("gate", "score >= 0.6"),) if item.local == "evaluation/report" else ()
 
@@ -81,7 +85,7 @@ def gates(item: Resource) -> tuple[Condition, ...]:
 def desired(
     items: tuple[Resource, ...], target: Callable[[Resource, View], Target] = serve_newest, **more: Any
 ) -> Desired:
-    return Desired("m", "specs/m.yaml", more.get("lifecycle", "active"), "sha256:spec", items, target, gates)
+    return Desired("m", "specs/m.yaml", more.get("lifecycle", "active"), "sha256:spec", items, target, gates, describe)
 
 
 def applied(items: tuple[Resource, ...], **more: Any) -> ModelState:

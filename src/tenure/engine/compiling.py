@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,13 +13,12 @@ from tenure.core.digest import digest
 from tenure.core.units import as_instant
 from tenure.graph.order import in_order
 from tenure.graph.resource import Resource
-from tenure.lifecycle import STAGES, Model, section_of
 from tenure.plan.diff import Desired
 from tenure.plan.view import Condition, Target, View
-from tenure.spec.base import config_of
 from tenure.stages.base import Identity, Stage
 
-_BY_NAME = {stage.NAME: stage for stage in STAGES}
+if TYPE_CHECKING:
+    from tenure.lifecycle import Model
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -35,6 +36,9 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def compile_model(document: Model, file: str) -> Compiled:
     """Ask every stage what it wants for this document."""
+    from tenure.lifecycle import STAGES, section_of
+    from tenure.spec.base import config_of
+
     spec_digest = digest(config_of(document))
     metadata = document.metadata
     identity = Identity(metadata.name, document.state.value, metadata, spec_digest)
@@ -62,17 +66,30 @@ def desired_of(compiled: Compiled) -> Desired:
         resources=compiled.resources,
         target=_target,
         conditions=_conditions,
+        describe=_describe,
         retires=compiled.retires,
     )
 
 
 def stage_of(item: Resource) -> Stage:
     """The stage that owns a resource."""
-    return _BY_NAME[Address(item.address).stage]
+    return _stages()[Address(item.address).stage]
+
+
+@cache
+def _stages() -> dict[str, Stage]:
+    """The stages by name. They take half a second to load, which a plan with nothing to do can do without."""
+    from tenure.lifecycle import STAGES
+
+    return {stage.NAME: stage for stage in STAGES}
 
 
 def _target(item: Resource, view: View) -> Target:
     return stage_of(item).target(item, view)
+
+
+def _describe(item: Resource) -> str:
+    return stage_of(item).describe(item)
 
 
 def _conditions(item: Resource) -> tuple[Condition, ...]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
+from tenure.core.digest import digest_bytes
 from tenure.core.errors import SpecError
 from tenure.engine.compiling import Compiled, compile_model
-from tenure.engine.selecting import chosen
+from tenure.engine.selecting import Selectable, chosen
 from tenure.engine.workspace import Workspace
 from tenure.lifecycle import Model
 from tenure.rules import check
@@ -59,6 +60,23 @@ class Specs:
         if has_errors(diagnostics):
             raise SpecError(diagnostics)
         return tuple(self._compiled(path) for path in self._paths(select, exclude))
+
+    def entry(self, file: str) -> Selectable:
+        """What selectors look at in one spec, valid or not."""
+        path = self.root / file
+        return _Entry(path, file, self._load(path))
+
+    def compiled_one(self, file: str) -> Compiled | None:
+        """One spec, compiled; None when it has an error."""
+        path = self.root / file
+        return None if has_errors(self._findings(path)) else self._compiled(path)
+
+    def reads(self, file: str) -> tuple[str, tuple[str, ...]]:
+        """What one spec was made from besides `conf/`: the digest of its text, and the environment variables it reads."""
+        loaded = self._load(self.root / file)
+        layers = loaded.composed.layers if loaded.composed else ()
+        text = next((layer.document.text for layer in layers if not layer.name), "")
+        return digest_bytes(text.encode()), loaded.reads.environment
 
     def locate(self, file: str, path: tuple[str | int, ...]) -> str:
         """`specs/churn.yaml:12:5` for a path of a document; empty when it stands nowhere."""

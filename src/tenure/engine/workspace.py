@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenure.core.errors import TenureError
+from tenure.core.files import Stamp, below
 from tenure.stages.base import Folders
 
 SPEC_SUFFIXES = (".yaml", ".yml")
@@ -37,6 +38,10 @@ class Workspace:
 
     def spec_files(self) -> tuple[Path, ...]:
         """Every spec of the project, in the order of their names."""
+        return tuple(self.root / file for file in self.spec_stamps())
+
+    def spec_stamps(self) -> dict[str, Stamp | None]:
+        """Every spec as people see it (`specs/churn.yaml`) with the stamp of its file, in the order of their names."""
         folder = self.root / "specs"
         if not folder.is_dir():
             raise TenureError(
@@ -44,13 +49,12 @@ class Workspace:
                 f"There is no folder {folder}.",
                 "Start one with: tenure init\nOr name the project's folder: tenure -C DIR ...",
             )
-        return tuple(
-            sorted(
-                path
-                for path in folder.rglob("*")
-                if path.suffix in SPEC_SUFFIXES and not path.name.startswith(".")
-            )
-        )
+        found = {
+            name: stamp
+            for name, stamp in below(str(folder), SPEC_SUFFIXES, "specs/")
+            if not name.rpartition("/")[2].startswith(".")
+        }
+        return {name: found[name] for name in sorted(found, key=lambda name: name.split("/"))}
 
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the project."""

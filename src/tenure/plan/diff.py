@@ -39,6 +39,7 @@ class Desired:
     resources: tuple[Resource, ...]
     target: Callable[[Resource, View], Target]
     conditions: Callable[[Resource], tuple[Condition, ...]]
+    describe: Callable[[Resource], str]
     retires: datetime | None = None
     """From when on the spec itself retires the model, whatever its `lifecycle` says."""
 
@@ -117,7 +118,7 @@ def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO
         return _change(
             resource, record, Action.NONE, Reason.RETIRED, "The model is retired; this stays as it is."
         )
-    return _artifact(resource, record, view, inputs)
+    return _artifact(resource, record, desired, view, inputs)
 
 
 def field_changes(record: Record | None, resource: Resource) -> tuple[FieldChange, ...]:
@@ -148,9 +149,11 @@ def open_causes(resource: Resource, facts: tuple[Fact, ...]) -> tuple[Fact, ...]
     )
 
 
-def _artifact(resource: Resource, record: Record | None, view: View, inputs: Inputs) -> Change:
+def _artifact(
+    resource: Resource, record: Record | None, desired: Desired, view: View, inputs: Inputs
+) -> Change:
     if record is None:
-        return _change(resource, record, Action.CREATE, Reason.NEW, "Not made yet.", known=False)
+        return _change(resource, record, Action.CREATE, Reason.NEW, desired.describe(resource), known=False)
     causes = open_causes(resource, view.facts)
     if record.content != resource.content:
         fields = field_changes(record, resource)
@@ -273,7 +276,7 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
         )
     if record is None:
         return _change(
-            resource, record, Action.CREATE, Reason.NEW, target.sentence or "Not set up yet.", target=target,
+            resource, record, Action.CREATE, Reason.NEW, target.sentence or desired.describe(resource), target=target,
             conditions=conditions, after=None if renewing else target.value, known=not renewing, causes=causes,
         )  # fmt: skip
     if same and not configured:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.core.files import Look
 from tenure.plan.action import Action, Reason
 from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Record
 
@@ -33,7 +34,8 @@ class Target(msgspec.Struct, frozen=True):
 
     The generic diff compares `value` with the recorded one. With `blockers` the step is not taken. `renewing` inputs
     make it known after apply only; `conditions` then say what has to hold. `action` and `reason` name the difference
-    for people.
+    for people. `holds_until` is the next moment at which passing time alone may change any of this (a date, an age, the
+    end of a notice or of a bake time); a target that looks at `View.now` must give it.
     """
 
     value: dict[str, Any]
@@ -43,19 +45,22 @@ class Target(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     notes: tuple[str, ...] = ()
+    holds_until: datetime | None = None
 
 
 class Inputs(msgspec.Struct, frozen=True):
     """What a cheap look at the sources of a resource found, compared with what its record was made from.
 
     `changed` is None when that is known only by reading them in full. `sentences` say what is new, for people; `seen`
-    is what was seen, JSON-able, so that a saved plan can be checked against it.
+    is what was seen, JSON-able, so that a saved plan can be checked against it. `looked` are the files that were looked
+    at, as they were just before: while they stay so, another look finds the same. None when that cannot be told.
     """
 
     changed: bool | None = None
     sentences: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     seen: dict[str, Any] = {}
+    looked: tuple[Look, ...] | None = ()
 
 
 @dataclass(frozen=True)

@@ -46,19 +46,21 @@ def happenings(
         stone = state.tombstone
         successor = f"; {stone.successor} takes over" if stone.successor else ""
         found.append(Happening(stone.at, "retired", stone.by, f"retired for good{successor}"))
-    return tuple(sorted(found, key=lambda item: item.at))
+    return tuple(
+        sorted(found, key=lambda item: (item.at, item.kind in ("applied", "retired"), item.kind == "retired"))
+    )
 
 
 def history_lines(model: str, entries: Sequence[Happening], *, steps: bool = False) -> list[Line]:
     """One line each; with `steps` those of every apply below it."""
     lines = [line(Styled(model, "title"))]
     for entry in entries:
-        kind = Styled(f"{entry.kind:<12}", STYLES.get(entry.kind, "update"))
+        kind = Styled(f"{entry.kind:<14}", STYLES.get(entry.kind, "update"))
         lines.append(
-            line(Styled(f"{moment(entry.at)}  ", "quiet"), kind, f"{entry.by}: {entry.sentence}", hang=22)
+            line(Styled(f"{moment(entry.at)}  ", "quiet"), kind, f"{entry.by}: {entry.sentence}", hang=26)
         )
         if steps:
-            lines += [line(step, indent=22) for step in entry.steps]
+            lines += [line(step, indent=26) for step in entry.steps]
     return lines
 
 

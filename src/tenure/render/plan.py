@@ -34,6 +34,9 @@ VALUE_CELLS = 56
 VALUE_LEAVES = 12
 """Most leaves of a binding's value listed one by one."""
 
+LEAVES_PER_KEY = 2
+"""Most leaves listed below one key of a binding's value; more are shown as one value."""
+
 PATH_CELLS = 44
 """Longest path that still sets the width of its column."""
 
@@ -107,6 +110,9 @@ def change_lines(change: Change, same_conditions: str | None = None) -> Iterator
             yield _hint(blocker.hint)
     for cause in change.causes:
         evidence = evidence_words(cause.evidence)
+        if cause.sentence in change.sentence:
+            yield _marked("because", evidence)
+            continue
         yield _marked(
             "because", f"{cause.sentence.rstrip('.')} ({evidence})." if evidence else cause.sentence
         )
@@ -218,14 +224,29 @@ def _result(change: Change) -> str:
 
 def _values(change: Change) -> Iterator[Line]:
     """The leaves of a binding's value that differ."""
-    if not change.action.acts or change.sort is Sort.ARTIFACT or not change.known:
+    if not change.action.acts or change.sort is Sort.ARTIFACT or not change.known or change.before is None:
         return
     said = [(item.path, item.old, item.new) for item in change.fields]
     rows = [row for row in value_changes(change.before, change.after) if not _repeats(row, said)]
+    rows = list(_gathered(rows, change.before, change.after))
     for path, old, new in rows[:VALUE_LEAVES]:
         yield _marked("value", f"{path}  {value_words(old, VALUE_CELLS)} -> {value_words(new, VALUE_CELLS)}")
     if len(rows) > VALUE_LEAVES:
         yield _marked("value", f"... and {len(rows) - VALUE_LEAVES} more")
+
+
+def _gathered(
+    rows: Sequence[tuple[str, Any, Any]], before: Any, after: Any
+) -> Iterator[tuple[str, Any, Any]]:
+    """Many leaves below one key become one row with the key's old and new value."""
+    groups: dict[str, list[tuple[str, Any, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[0].split(".")[0].split("[")[0], []).append(row)
+    for key, members in groups.items():
+        if len(members) <= LEAVES_PER_KEY:
+            yield from members
+        else:
+            yield key, (before or {}).get(key), (after or {}).get(key)
 
 
 def value_changes(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -71,7 +71,7 @@ def observation_lines(observations: Sequence[Observation]) -> list[Line]:
             f"{item.window_start:%Y-%m-%d} to {item.window_end:%Y-%m-%d}",
             Styled(item.verdict.replace("_", " "), VERDICT_STYLES[item.verdict]),
             "" if item.value is None else number(item.value),
-            Styled(evidence_words(item.evidence), "quiet"),
+            Styled(str(item.evidence.get("sentence") or evidence_words(item.evidence)), "quiet"),
         )
         for item in observations
     ]
@@ -113,7 +113,9 @@ def blocker_lines(blocker: Blocker, indent: int) -> Iterator[Line]:
 
 
 def _model(model: ModelResult) -> Iterator[Line]:
-    stopped = [step for step in model.steps if step.outcome in ("failed", "blocked")]
+    stopped = [
+        step for step in model.steps if step.outcome in ("failed", "blocked") and not _only_waits(step)
+    ]
     if not stopped and not model.error:
         return
     yield line(Styled(model.model, "title"))
@@ -137,6 +139,11 @@ def _model(model: ModelResult) -> Iterator[Line]:
         left = ", ".join(change.address.split("/", 1)[-1] for change in model.remaining)
         yield line(Styled(f"left to do: {left}", "quiet"), indent=2)
     yield BLANK
+
+
+def _only_waits(step: StepResult) -> bool:
+    """Whether a step is blocked by nothing but another step that is reported itself."""
+    return bool(step.blockers) and all(blocker.kind == "need" for blocker in step.blockers)
 
 
 def _verdict(result: ApplyResult) -> tuple[str, str]:

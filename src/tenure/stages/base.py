@@ -115,6 +115,9 @@ class Stage(Protocol):
     def observe_inputs(self, resource: Resource, project: Path, previous: Record | None) -> Inputs:
         """A cheap look at the sources of a resource, compared with its record; heavy libraries stay unloaded."""
 
+    def describe(self, resource: Resource) -> str:
+        """What making this resource for the first time will do, in a phrase from its configuration. Pure."""
+
     def conditions(self, resource: Resource) -> tuple[Condition, ...]:
         """What this resource demands before a version may be promoted (gates, approvals): shown in the plan. Pure."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import gzip
 import os
 from collections.abc import Mapping
@@ -12,18 +11,9 @@ from typing import IO, Any, cast
 
 from tenure.core.digest import digest, digest_file
 from tenure.core.errors import StageError
+from tenure.core.files import find
 
 _CHUNK = 1 << 20
-
-
-def find(project: Path, pattern: str) -> list[Path]:
-    """The files a path or glob of a spec names, in order of name; relative ones start from the project."""
-    literal = project / pattern
-    if literal.exists() or not any(sign in pattern for sign in "*?["):
-        return [literal] if literal.exists() else []
-    # Path.glob takes no absolute pattern.
-    found = glob.glob(str(literal), recursive=True)  # noqa: PTH207
-    return sorted(Path(name) for name in found if Path(name).is_file())
 
 
 def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[Path]:

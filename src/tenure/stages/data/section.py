@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
+import msgspec
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
+from tenure.core.files import Look, look
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.view import Inputs, Target
@@ -127,6 +129,16 @@ class Data(SpecModel):
         return self
 
 
+def describe(resource: Resource) -> str:
+    """What is read, and how it is divided."""
+    data = Data.model_validate(resource.config["data"])
+    read = ", ".join(f"{name} ({source.type})" for name, source in data.sources.items())
+    steps = [word for word, given in (("join", data.join), ("filter", data.filter), ("clean", data.cleaning)) if given]
+    checks = f"{len(data.checks)} check{'s' if len(data.checks) > 1 else ''}" if data.checks else ""
+    split = f"{data.split.type} split, {data.split.test:.0%} for the test" if data.split else "split off 20% for the test"
+    return "; ".join(part for part in (f"read {read}", ", ".join(steps), checks, split) if part)
+
+
 def declare(identity: Identity, section: Data) -> Iterable[Resource]:
     """One artifact. A retraining reads the newest data, unless they are pinned."""
     triggers = _TRIGGERS[section.refresh]
@@ -149,10 +161,20 @@ def observe_inputs(resource: Resource, project: Path, previous: Record | None) -
     """
     data = Data.model_validate(resource.config["data"])
     recorded = {} if previous is None else previous.value["sources"]
+    looked = _looked(data, project)
     observed = {
         name: source.fingerprint(project, recorded.get(name)) for name, source in data.sources.items()
     }
-    return compare(recorded, observed, previous.at) if previous else compare(None, observed, None)
+    found = compare(recorded, observed, previous.at) if previous else compare(None, observed, None)
+    return msgspec.structs.replace(found, looked=looked)
+
+
+def _looked(data: Data, project: Path) -> tuple[Look, ...] | None:
+    patterns = [pattern for source in data.sources.values() for pattern in source.looks_at]
+    try:
+        return tuple(look(str(project), pattern) for pattern in patterns)
+    except OSError:
+        return None
 
 
 target = no_target

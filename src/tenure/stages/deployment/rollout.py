@@ -40,6 +40,7 @@ class _Step(msgspec.Struct, frozen=True):
     sentence: str = ""
     blockers: tuple[Blocker, ...] = ()
     notes: tuple[str, ...] = ()
+    holds_until: datetime | None = None
 
 
 def target(resource: Resource, view: View) -> Target:
@@ -58,17 +59,25 @@ def target(resource: Resource, view: View) -> Target:
     }
     if step.reason is not Reason.UNCHANGED:
         action = Action.PROMOTE if current else Action.CREATE
-        return Target(value, action, step.reason, step.sentence, blockers=step.blockers, notes=step.notes)
+        return Target(
+            value, action, step.reason, step.sentence,
+            blockers=step.blockers, notes=step.notes, holds_until=step.holds_until,
+        )  # fmt: skip
     record = view.records.get(ENDPOINT)
     if record is not None and (value != current or record.content != resource.content):
         # What stands in the way of another version does not stand in the way of these settings.
         notes = (*step.notes, *(blocker.text for blocker in step.blockers))
         announced = any(value[name] != current.get(name) for name in _announcement(view))
         reason = Reason.LIFECYCLE if announced else Reason.CONFIG_CHANGED
-        return Target(value, Action.UPDATE, reason, _change(value, current), notes=notes)
+        return Target(
+            value, Action.UPDATE, reason, _change(value, current), notes=notes, holds_until=step.holds_until
+        )
     # With blockers: what would be done without them.
     action = Action.PROMOTE if current else Action.CREATE
-    return Target(value, action, Reason.UNCHANGED, blockers=step.blockers, notes=step.notes)
+    return Target(
+        value, action, Reason.UNCHANGED,
+        blockers=step.blockers, notes=step.notes, holds_until=step.holds_until,
+    )  # fmt: skip
 
 
 def _step(config: Mapping[str, Any], current: Mapping[str, Any], view: View) -> _Step:
@@ -109,13 +118,14 @@ def _advance(keep: _Step, config: Mapping[str, Any], view: View, waiting: tuple[
     stable = _stable(keep.routes, keep.rollout)
     if not _in_steps(config):
         return _share(to, stable, 100, config, view.now)
-    if view.now < parse_instant(keep.rollout["until"]):
+    until = parse_instant(keep.rollout["until"])
+    if view.now < until:
         baking = Blocker(
             "bake",
             f"canary of version {to} at {share} % until {keep.rollout['until']}",
             f"tenure apply {view.model} after that time",
         )
-        return msgspec.structs.replace(keep, blockers=(baking, *waiting))
+        return msgspec.structs.replace(keep, blockers=(baking, *waiting), holds_until=until)
     following = next((step for step in config["rollout"]["steps"] if step > share), 100)
     return msgspec.structs.replace(_share(to, stable, following, config, view.now), notes=_texts(waiting))
 
@@ -138,7 +148,8 @@ def _share(to: int, stable: int, share: int, config: Mapping[str, Any], now: dat
         "until": format_instant(until),
     }
     sentence = f"canary: version {to} takes {share} %, version {stable} keeps {100 - share} %"
-    return _Step(routes, rollout, reason=Reason.ROLLOUT, sentence=sentence)
+    # The new step is dated now: at any other moment it would be another one.
+    return _Step(routes, rollout, reason=Reason.ROLLOUT, sentence=sentence, holds_until=now)
 
 
 def _awaiting(keep: _Step, config: Mapping[str, Any]) -> _Step:

@@ -125,6 +125,11 @@ class Deployment(SpecModel):
 Section = Deployment
 
 
+def describe(resource: Resource) -> str:
+    """What setting this up does."""
+    return "release the version"
+
+
 def declare(identity: Identity, section: Deployment | None) -> Iterable[Resource]:
     """The endpoint, when the spec deploys the model at all."""
     if section is None:

@@ -72,6 +72,13 @@ class Evaluation(SpecModel):
     )
 
 
+def describe(resource: Resource) -> str:
+    """What the model is held against."""
+    block = _section(resource)
+    gates = f"; {len(block.gates)} gate{'s' if len(block.gates) > 1 else ''}" if block.gates else "; no gates"
+    return f"judge it on the test part, against a naive baseline and the champion{gates}"
+
+
 def declare(identity: Identity, section: Evaluation | None) -> Iterable[Resource]:
     """The report; without a section the default metrics and no gates."""
     yield resource(

@@ -146,6 +146,14 @@ class Features(SpecModel):
         return self
 
 
+def describe(resource: Resource) -> str:
+    """Which inputs there will be, as far as the spec says."""
+    block = Features.model_validate(resource.config["features"])
+    derived = ", ".join(item.name for item in block.derived)
+    chosen = f"{len(block.include)} columns" if block.include else "every usable column"
+    return f"{chosen} by type" + (f", and derived: {derived}" if derived else "")
+
+
 def declare(identity: Identity, section: Features | None) -> Iterable[Resource]:
     """The recipe; without a section every default applies."""
     yield resource(

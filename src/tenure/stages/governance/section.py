@@ -86,6 +86,14 @@ def declare(identity: Identity, section: Governance | None) -> Iterable[Resource
     )
 
 
+def describe(item: Resource) -> str:
+    """What is kept of a version, or who has to agree."""
+    if item.local == VERSION:
+        return "register the version with its lineage and model card"
+    roles = ", ".join(rule["role"] for rule in item.config["governance"]["approvals"])
+    return f"needs the approval of: {roles}" if roles else "no approval is needed"
+
+
 def conditions(item: Resource) -> tuple[Condition, ...]:
     """The approvals a promotion waits for."""
     if item.local != APPROVAL:
@@ -111,7 +119,7 @@ def target(item: Resource, view: View) -> Target:
             value=recorded or {},
             action=Action.UPDATE,
             reason=Reason.NEW_VERSION,
-            sentence="A new version needs its approvals." if item.config["governance"]["approvals"] else "",
+            sentence=describe(item),
         )
     return approval.standing(item.config["governance"], registered, recorded, view)
 

@@ -165,6 +165,11 @@ class Monitoring(SpecModel):
 _SIGNAL: TypeAdapter[Any] = TypeAdapter(AnySignal)
 
 
+def describe(resource: Resource) -> str:
+    """What setting this up does."""
+    return "watch the version that serves"
+
+
 def declare(identity: Identity, section: Monitoring | None) -> Iterable[Resource]:
     """The monitor, when something is watched."""
     if section is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from tenure.core.effect import Effect
@@ -17,6 +18,11 @@ class AgeCriterion(SpecModel):
     since_last_training: DurationText = field(
         Effect.OPERATE, "The longest time a model may serve without being trained again.", examples=["540d"]
     )
+
+    def turns(self, view: View) -> datetime | None:
+        """When passing time makes it hold."""
+        trained = view.records.get("training/model")
+        return None if trained is None else parse_duration(self.since_last_training).after(trained.at)
 
     def matched(self, view: View) -> str | None:
         """A sentence when the criterion holds, else None."""

@@ -20,6 +20,10 @@ class DateCriterion(SpecModel):
     )
     why: str | None = field(Effect.METADATA, "What happens on that day.", None)
 
+    def turns(self, view: View) -> datetime.datetime | None:
+        """When passing time makes it hold."""
+        return as_instant(self.on)
+
     def matched(self, view: View) -> str | None:
         """A sentence when the criterion holds, else None."""
         if view.now < as_instant(self.on):

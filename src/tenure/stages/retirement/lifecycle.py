@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.units import as_instant, format_instant, parse_duration, parse_instant
@@ -47,7 +48,23 @@ def standing(policy: Retirement, view: View) -> Target:
         sentence=why,
         blockers=blockers,
         notes=notes,
+        holds_until=_next_turn(policy, view, recorded),
     )
+
+
+def _next_turn(policy: Retirement, view: View, recorded: dict[str, Any]) -> datetime | None:
+    """The next moment at which a date, an age or the end of the notice may change what is wanted."""
+    dates = [as_instant(day) for day in (policy.deprecation_date, policy.retirement_date) if day]
+    turns = [moment for criterion in policy.criteria if (moment := criterion.turns(view))]
+    notice = _notice_ends(policy, recorded)
+    return min((moment for moment in (*dates, *turns, notice) if moment and moment > view.now), default=None)
+
+
+def _notice_ends(policy: Retirement, recorded: dict[str, Any]) -> datetime | None:
+    since = recorded.get("deprecated_at")
+    if not since or not policy.minimum_notice:
+        return None
+    return parse_duration(policy.minimum_notice).after(parse_instant(since))
 
 
 def _wanted(policy: Retirement, view: View, recorded: str, matched: list[str]) -> tuple[str, Reason, str]:
@@ -82,8 +99,7 @@ def _blockers(policy: Retirement, view: View, recorded: dict[str, Any]) -> tuple
         if consumer.acknowledge == "required" and consumer.name not in known
     ]
     if policy.minimum_notice:
-        since = recorded.get("deprecated_at")
-        until = parse_duration(policy.minimum_notice).after(parse_instant(since)) if since else None
+        until = _notice_ends(policy, recorded)
         if until is None or view.now < until:
             text = f"consumers get {policy.minimum_notice} of notice" + (
                 f", until {format_instant(until)}" if until else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import model_validator
@@ -32,6 +33,10 @@ class PerformanceCriterion(SpecModel):
         if self.violation_windows > self.evaluation_windows:
             raise ValueError("violation_windows cannot be more than evaluation_windows")
         return self
+
+    def turns(self, view: View) -> datetime | None:
+        """Time alone never makes it hold."""
+        return None
 
     def matched(self, view: View) -> str | None:
         """A sentence when the criterion holds, else None."""

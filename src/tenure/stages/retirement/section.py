@@ -114,6 +114,11 @@ class Retirement(SpecModel):
 _BLOCK: TypeAdapter[Retirement] = TypeAdapter(Retirement)
 
 
+def describe(resource: Resource) -> str:
+    """What setting this up does."""
+    return "keep track of where the model is in its life"
+
+
 def declare(identity: Identity, section: Retirement | None) -> Iterable[Resource]:
     yield resource(
         identity.model,

@@ -123,6 +123,16 @@ class Training(SpecModel):
     )
 
 
+def describe(resource: Resource) -> str:
+    """How long the search is, and among what."""
+    if resource.local == MODEL:
+        return "fit the best trial on the whole training part"
+    block = resource.config["training"]
+    limits = block["limits"]
+    timeout = f", {limits['timeout']} at most" if limits.get("timeout") else ""
+    return f"search {', '.join(block['algorithms'])}: {limits['max_trials']} trials{timeout}"
+
+
 def declare(identity: Identity, section: Training) -> Iterable[Resource]:
     """The search and the model; the model is fitted again only when the search has another winner."""
     yield resource(

@@ -4,6 +4,9 @@
 the source is read), what it was told by (`size`, `mtime_ns`, `version`), `rows` where they can be counted, or
 `{missing: True}`. It never raises for a source that is not there.
 
+`looks_at` are the paths and globs `fingerprint` looks at, relative to the project; while their files keep their stamps
+and nothing else is recorded, `fingerprint` says the same.
+
 `load(project, where)` reads all of it as an Arrow table in a stable order; StageError points into the spec at `where`.
 """
 

@@ -65,6 +65,11 @@ class Csv(SpecModel):
         examples=["%d.%m.%Y", "%m/%d/%Y %H:%M"],
     )
 
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """The files themselves."""
+        return (self.path,)
+
     def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the files are now."""
         return files.fingerprint(project, self.path, recorded, count_lines=True)

@@ -28,6 +28,11 @@ class Parquet(SpecModel):
         examples=["data/flights.parquet"],
     )
 
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """The files themselves."""
+        return (self.path,)
+
     def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the files are now; their rows are counted only when they are read."""
         return files.fingerprint(project, self.path, recorded, count_lines=False)

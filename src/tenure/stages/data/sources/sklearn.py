@@ -24,6 +24,11 @@ class Sklearn(SpecModel):
         "Which one: iris, wine and digits have several classes, breast_cancer two, diabetes is a regression.",
     )
 
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """The folder the library is installed in: installing another version changes it."""
+        return (str(importlib.metadata.distribution("scikit-learn").locate_file("")),)
+
     def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
         """The data change with the version of the library only."""
         version = importlib.metadata.version("scikit-learn")

@@ -40,6 +40,11 @@ class Sql(SpecModel):
         examples=["SELECT * FROM orders WHERE placed_at < '2026-01-01'"],
     )
 
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Nothing: what the database holds is not known before the query runs."""
+        return ()
+
     def fingerprint(self, project: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
         """Unknown without running the query."""
         return {"digest": None}
