@@ -1,0 +1,110 @@
+"""Applies in processes of their own, where one has to die or two have to race; the libraries are loaded only once."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tenure.engine import project as engine
+from tenure.engine.compiling import stage_of
+from tenure.engine.project import Project
+from tests.engine.projects import NOW
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    [
+        *("duckdb", "narwhals.stable.v1", "optuna", "pandas", "pyarrow.dataset", "pyarrow.parquet", "skops.io"),
+        *("sklearn.linear_model", "sqlalchemy.dialects.sqlite.pysqlite", "tenure.artifacts.folder"),
+        *("tenure.engine.project", "tenure.ml.metrics", "tenure.ml.predictor", "tenure.ml.recipe"),
+        *("tenure.stages.data.snapshot", "tenure.stages.evaluation.report", "tenure.stages.training.search"),
+        *("tenure.spec.project", "tenure.spec.compose", "tenure.state.sql"),
+    ]
+)
+POINTS = ("after begin", "after the effect", "after finish")
+
+
+class Hooked:
+    """A stage whose verb is followed by something."""
+
+    def __init__(self, stage: Any, after: Callable[[Any], None]) -> None:
+        self._stage, self._after = stage, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
+
+    def realise(self, resource: Any, target: Any, context: Any) -> Any:
+        output = self._stage.realise(resource, target, context)
+        self._after(resource)
+        return output
+
+
+def die(*_: object) -> None:
+    """The way a machine takes a process down: no handler, no flush, no `finally`."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def following(verb: Callable[..., Any], after: Callable[..., None]) -> Callable[..., Any]:
+    """`verb`, with something done each time it has returned."""
+
+    def call(*values: Any, **named: Any) -> Any:
+        result = verb(*values, **named)
+        after(*values)
+        return result
+
+    return call
+
+
+def apply_until(root: Path, point: str) -> None:
+    """Apply everything, and die the first time the point is reached."""
+    project = Project(root, now=NOW, actor="ann")
+    store: Any = project.store
+    if point == "after begin":
+        store.begin = following(store.begin, die)
+    elif point == "after the effect":
+        engine.stage_of = lambda item: Hooked(stage_of(item), die)  # type: ignore[assignment]
+    elif point == "after finish":
+        store.finish = following(store.finish, die)
+    sys.exit(project.apply(project.plan()).exit_code)
+
+
+def search_until(root: Path, trials: int) -> None:
+    """Apply everything, and die when so many trials are recorded."""
+    project = Project(root, now=NOW, actor="ann")
+    store: Any = project.store
+    left = [trials]
+
+    def counted(*_: object) -> None:
+        left[0] -= 1
+        if not left[0]:
+            die()
+
+    store.add_trial = following(store.add_trial, counted)
+    sys.exit(project.apply(project.plan()).exit_code)
+
+
+def race(root: Path, model: str, gate: Any, answer: Path) -> None:
+    """Plan one model, wait for the others, apply, and write down what came of it."""
+    project = Project(root, now=NOW, actor=answer.stem)
+    plan = project.plan([model])
+    gate.wait(60)
+    try:
+        result = project.apply(plan)
+        code, said = result.exit_code, result.models[0].error
+    except engine.TenureError as error:
+        code, said = error.exit_code, str(error)
+    answer.write_text(json.dumps({"code": code, "said": said}))
+
+
+def outcome(target: Callable[..., None], *values: Any) -> int:
+    """Run a function in a process and return its exit code; -9 when it was killed."""
+    process = CONTEXT.Process(target=target, args=values)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
