@@ -31,7 +31,14 @@ def proposals(plan: ModelPlan) -> tuple[str, ...]:
     waiting += [
         change for change in plan.changes if change.action is Action.BLOCKED and change.reason not in FOLLOWS
     ]
-    return tuple(f"{change.address}: {change.sentence}" for change in waiting)
+    return tuple(f"{change.address}: {_said(change)}" for change in waiting)
+
+
+def _said(change: Change) -> str:
+    """The change, or what stands in its way."""
+    if change.action is not Action.BLOCKED:
+        return change.sentence
+    return " ".join((change.sentence, "; ".join(f"Blocked: {blocker.text}." for blocker in change.blockers))).strip()
 
 
 def _allowed(change: Change) -> bool:
