@@ -198,7 +198,7 @@ def _artifact(
             record,
             Action.UPDATE if stays else Action.REPLACE,
             Reason.INPUT_RENEWED if renewed else Reason.INPUT_CHANGED,
-            f"{', '.join(named)} {'is made anew' if renewed else 'changed'}.",
+            _again(resource, desired, named, stays),
             fields=field_changes(record, resource),
             known=stays,
             after=record.digest if stays else None,
@@ -247,13 +247,15 @@ def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs
 def _binding(resource: Resource, record: Record | None, desired: Desired, view: View) -> Change:
     target = desired.target(resource, view)
     fields = field_changes(record, resource)
-    renewing = bool(view.renewing & set(resource.needs))
+    renewing = bool(view.renewing & set(resource.needs)) or not target.known
     same = record is not None and target.value == record.value
     configured = record is not None and not fields and record.content == resource.content
     conditions = target.conditions
     if renewing:
         upstream = [
-            item for item in desired.resources if item.local in view.renewing or item.local in resource.needs
+            item
+            for item in desired.resources
+            if item.local in view.renewing | view.revised or item.local in resource.needs
         ]
         conditions = (*(c for item in upstream for c in desired.conditions(item)), *conditions)
     causes = tuple(
@@ -287,7 +289,7 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
         )  # fmt: skip
     return _change(
         resource, record, target.action, Reason.INPUT_RENEWED if renewing and same else target.reason,
-        target.sentence or (f"{_listed(fields)} changed." if fields else "Follows from what is made anew."),
+        target.sentence or (f"{_listed(fields)} changed." if fields else f"again: {desired.describe(resource)}"),
         fields=fields, target=target, conditions=conditions, after=None if renewing else target.value,
         known=not renewing, causes=causes,
     )  # fmt: skip
@@ -336,8 +338,9 @@ def _after(resource: Resource, change: Change, view: View) -> View:
     if not change.action.acts:
         return view
     if resource.sort is Sort.ARTIFACT:
-        opened = change.action in (Action.CREATE, Action.REPLACE)
-        return replace(view, renewing=view.renewing | {resource.local}) if opened else view
+        if change.action in (Action.CREATE, Action.REPLACE):
+            return replace(view, renewing=view.renewing | {resource.local})
+        return replace(view, revised=view.revised | {resource.local})
     if not change.known:
         return replace(view, renewing=view.renewing | {resource.local})
     record = view.records.get(resource.local) or _planned(resource, view)
@@ -366,6 +369,11 @@ def _notes(recorded: ModelState | None, inputs: Mapping[str, Inputs]) -> Iterato
 def _listed(fields: tuple[FieldChange, ...]) -> str:
     names = [item.path for item in fields]
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _again(resource: Resource, desired: Desired, named: list[str], stays: bool) -> str:
+    """What is done again because of other inputs; where the result stays the same one, which inputs those are."""
+    return f"updated with the new {', '.join(named)}" if stays else f"again: {desired.describe(resource)}"
 
 
 def _inherited(path: str, resource: Resource) -> Effect:

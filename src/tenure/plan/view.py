@@ -35,7 +35,8 @@ class Target(msgspec.Struct, frozen=True):
     The generic diff compares `value` with the recorded one. With `blockers` the step is not taken. `renewing` inputs
     make it known after apply only; `conditions` then say what has to hold. `action` and `reason` name the difference
     for people. `holds_until` is the next moment at which passing time alone may change any of this (a date, an age, the
-    end of a notice or of a bake time); a target that looks at `View.now` must give it.
+    end of a notice or of a bake time); a target that looks at `View.now` must give it. With `known=False` the value is
+    open although no input has another output: what is recorded about an input decides it.
     """
 
     value: dict[str, Any]
@@ -46,6 +47,7 @@ class Target(msgspec.Struct, frozen=True):
     blockers: tuple[Blocker, ...] = ()
     notes: tuple[str, ...] = ()
     holds_until: datetime | None = None
+    known: bool = True
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -68,7 +70,8 @@ class View:
     """One model as recorded, the moment, and which artifacts this plan renews.
 
     `records` is keyed by local address. An address in `renewing` has an output that is known only after apply; one in
-    `held` cannot be brought up to date in this plan. `plan_digest` is what approvals of the plan are bound to.
+    `revised` keeps its output, but what is recorded about it is known only after apply; one in `held` cannot be brought
+    up to date in this plan. `plan_digest` is what approvals of the plan are bound to.
     """
 
     model: str
@@ -81,6 +84,7 @@ class View:
     acknowledgements: tuple[Acknowledgement, ...] = ()
     observations: tuple[Observation, ...] = ()
     renewing: frozenset[str] = frozenset()
+    revised: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     plan_digest: str = ""
 

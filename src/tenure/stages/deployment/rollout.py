@@ -88,7 +88,7 @@ def _step(config: Mapping[str, Any], current: Mapping[str, Any], view: View) -> 
     newest = max(eligible, default=None)
     hold, request = _hold(view, current, lead, newest)
     keep = _Step(routes, _refreshed(rollout, config, routes), hold)
-    if VERSION in view.renewing:
+    if VERSION in view.renewing or APPROVAL in view.renewing:
         return _awaiting(keep, config)
     if hold is not None:
         keep = msgspec.structs.replace(keep, notes=(_holding(hold),))

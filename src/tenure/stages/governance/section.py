@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Any
 
 from tenure.core.effect import Effect
 from tenure.graph.declare import Part, resource
@@ -114,12 +115,15 @@ def target(item: Resource, view: View) -> Target:
     recorded = view.value(APPROVAL)
     if view.lifecycle == "retired" or (registered is None and recorded is not None):
         return Target(value=recorded or {})
-    if registered is None or VERSION in view.renewing:
+    # A candidate that failed its gates is judged again: if it passes now, it needs approval like a new one.
+    judged = VERSION in view.revised and registered is not None and _gated(registered.value, recorded)
+    if registered is None or VERSION in view.renewing or judged:
         return Target(
             value=recorded or {},
             action=Action.UPDATE,
             reason=Reason.NEW_VERSION,
             sentence=describe(item),
+            known=not judged,
         )
     return approval.standing(item.config["governance"], registered, recorded, view)
 
@@ -129,3 +133,10 @@ def realise(item: Resource, wanted: Target | None, context: StageContext) -> Out
         return version.register(item, context)
     assert wanted is not None
     return Output(digest=approval.digest_of(wanted.value), value=wanted.value)
+
+
+def _gated(registered: dict[str, Any], recorded: dict[str, Any] | None) -> bool:
+    """Whether a version failed its gates and was never up for approval."""
+    if registered["passed"]:
+        return False
+    return recorded is None or recorded["number"] != registered["number"] or recorded.get("state") == "gated"
