@@ -28,13 +28,12 @@ from tenure.core.diagnostics import Diagnostic
 from tenure.core.errors import StalePlan, TenureError
 from tenure.core.events import EventSink, Note, ignore
 from tenure.core.units import format_instant
-from tenure.core.version import VERSION
 from tenure.engine import requests
 from tenure.engine.applying import Run, apply_model, boundary, check_fresh
 from tenure.engine.compiling import Compiled, desired_of, stage_of
+from tenure.engine.planning import inputs_of, make_plan
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
 from tenure.engine.running import proposals, unattended
-from tenure.engine.specs import Specs
 from tenure.engine.workspace import Workspace
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.change import ModelPlan, Plan
@@ -44,6 +43,7 @@ from tenure.stages.base import StageContext
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
+    from tenure.engine.specs import Specs
     from tenure.spec.project import ProjectConfig
     from tenure.state.record import Acknowledgement, Approval, Fact, ModelState, Observation
     from tenure.state.store import StateReader, StateStore
@@ -80,6 +80,8 @@ class Project:
     @cached_property
     def specs(self) -> Specs:
         """The specs of the project, validated and compiled on demand."""
+        from tenure.engine.specs import Specs
+
         return Specs(self.root, self._overrides)
 
     @property
@@ -128,38 +130,14 @@ class Project:
         return self.specs.diagnostics(select, exclude)
 
     def plan(self, select: Sequence[str] = (), *, exclude: Sequence[str] = (), refresh: bool = True) -> Plan:
-        """What an apply would do and why. Has no side effect. Raises SpecError when a selected spec is invalid.
+        """What an apply would do and why. Raises SpecError when a selected spec is invalid.
 
-        With `refresh=False` the data sources are not looked at.
+        Changes nothing; it remembers in the environment's `cache/` what it found for models with nothing to do. With
+        `refresh=False` the data sources are not looked at.
         """
-        compiled = self.specs.compiled(select, exclude)
-        everything = not select and not exclude
-        states = self.reader.read_many(None if everything else [item.model for item in compiled])
-        now = self.now
-        plans = [
-            diff(
-                desired_of(item),
-                states.get(item.model),
-                self._inputs(item, states.get(item.model), refresh),
-                now,
-            )
-            for item in compiled
-        ]
-        named = {item.model for item in compiled}
-        unmanaged = tuple(
-            sorted(
-                model
-                for model, state in states.items()
-                if everything and model not in named and not state.tombstone
-            )
-        )
-        return Plan(
-            tool_version=VERSION,
-            environment=self.environment,
-            at=now,
-            models=tuple(plans),
-            unmanaged=unmanaged,
-        )
+        # A plan is about the files as they are now, whatever this project has read before.
+        self.__dict__.pop("specs", None)
+        return make_plan(self, self._overrides, select, exclude, refresh)
 
     def state(self, model: str) -> ModelState:
         """What is recorded about a model. Raises TenureError when nothing is."""
@@ -337,9 +315,9 @@ class Project:
         return path
 
     def card(self, model: str, version: int | None = None) -> str:
-        """The model card of a version (the latest by default) in Markdown."""
+        """The model card of a version in Markdown: by default of the one that serves, else of the latest."""
         state = self.state(model)
-        number = version if version is not None else max(state.versions, default=0)
+        number = version if version is not None else requests.serving_version(state)
         if number not in state.versions:
             have = ", ".join(map(str, sorted(state.versions))) or "none"
             raise TenureError("Unknown version.", f"{model} has no version {number}; it has: {have}.")
@@ -348,14 +326,7 @@ class Project:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _inputs(self, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
-        if not refresh or (state and state.tombstone):
-            return {}
-        records: Mapping[str, Any] = state.records if state else {}
-        return {
-            item.local: stage_of(item).observe_inputs(item, self.root, records.get(item.local))
-            for item in compiled.resources
-            if not item.needs
-        }
+        return inputs_of(self.root, compiled, state, refresh)
 
     def _compiled_for(self, todo: Sequence[ModelPlan]) -> dict[str, Compiled]:
         """The specs of the models of a plan. Raises StalePlan when one is gone."""

@@ -137,5 +137,13 @@ def serving(state: ModelState, *, to: int | None, reason: str, by: str, at: date
     )  # fmt: skip
 
 
+def serving_version(state: ModelState) -> int:
+    """The number of the version with the largest share of the traffic, else of the latest one; 0 without versions."""
+    endpoint = state.records.get("deployment/endpoint")
+    routes = endpoint.value.get("routes", []) if endpoint else []
+    live = max(routes, key=lambda route: route["share"], default=None)
+    return int(live["version"]) if live else max(state.versions, default=0)
+
+
 def _identifier() -> str:
     return uuid.uuid4().hex[:12]

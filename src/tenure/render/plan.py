@@ -72,20 +72,24 @@ def model_lines(model: ModelPlan) -> Iterator[Line]:
     yield line(Styled(model.model, "title"), Styled(f"  {model.file}{lifecycle}", "quiet"))
     for note in model.notes:
         yield _marked("note", note, indent=2)
-    said: dict[tuple[Condition, ...], str] = {}
+    said: list[tuple[frozenset[Condition], str]] = []
     for change in model.changes:
         if change.action is not Action.NONE or change.notes:
-            yield from change_lines(change, said.get(change.conditions))
-            said.setdefault(change.conditions, change.address.split("/", 1)[-1])
+            demanded = frozenset(change.conditions)
+            known = [(part, name) for part, name in said if part and part <= demanded]
+            yield from change_lines(change, *max(known, key=lambda item: len(item[0]), default=(frozenset(), "")))
+            said.append((demanded, change.address.split("/", 1)[-1]))
     same = sum(1 for change in model.changes if change.action is Action.NONE)
     if same:
         yield line(Styled(f"= {same} unchanged", "quiet"), indent=4)
 
 
-def change_lines(change: Change, same_conditions: str | None = None) -> Iterator[Line]:
+def change_lines(
+    change: Change, said: frozenset[Condition] = frozenset(), said_at: str = ""
+) -> Iterator[Line]:
     """One change: symbol, address, reason, fields, values, conditions, blockers, causes, notes.
 
-    `same_conditions` names an earlier change whose conditions are these, so that they are not said twice.
+    The conditions `said` at the earlier change `said_at` are not spelled out again.
     """
     local = change.address.split("/", 1)[-1]
     style = change.action.value
@@ -100,10 +104,9 @@ def change_lines(change: Change, same_conditions: str | None = None) -> Iterator
     )
     yield from _fields(change.fields)
     yield from _values(change)
-    if change.conditions and same_conditions:
-        yield _marked("if", f"what {same_conditions} waits for holds")
-    else:
-        yield from (_marked("if", condition.text) for condition in change.conditions)
+    if said:
+        yield _marked("if", f"what {said_at} waits for holds")
+    yield from (_marked("if", item.text) for item in change.conditions if item not in said)
     for blocker in change.blockers:
         yield _marked("blocked", blocker.text, "blocked")
         if blocker.hint:
