@@ -303,6 +303,7 @@ class Demo:
             observed = self._json("--now", after.isoformat(), "observe", MODEL)
             self._month(start, observed)
             if self._breach(after):
+                self._labels_changed(after)
                 return after
         raise TenureError("The demo did not go as told.", "No breach was confirmed in 2013.")
 
@@ -342,6 +343,21 @@ class Demo:
             shown = "" if value is None else f" {value:.2f}"
             parts.append(f"{name} {item['verdict']}{shown}")
         self.say(f"   {start:%b %Y}   " + "   ".join(f"{part:<26}" for part in parts).rstrip())
+
+    def _labels_changed(self, now: date) -> None:
+        """What happened, said honestly: it is not the weather that changed."""
+        before = Counter(
+            day["weather"]
+            for day in self.days
+            if "2012-01-01" <= iso(day) < now.replace(year=2012).isoformat()
+        )
+        since = Counter(day["weather"] for day in self.days if "2013-01-01" <= iso(day) < now.isoformat())
+        counts = ", ".join(f"{name} {before[name]} -> {since[name]}" for name in sorted(before | since))
+        self.say(f"\nDays by label, the same months of 2012 and 2013: {counts}.")
+        self.say(
+            "The source began to classify days in another way; the measurements are those of the same climate."
+        )
+        self.say("A monitor of inputs alone stays below its alarm; predictions against the truth raise one.")
 
     def _breach(self, now: date) -> bool:
         plan = self._json("--now", now.isoformat(), "plan", MODEL)
@@ -487,8 +503,8 @@ class Demo:
         self.say(f"\nTold in {seconds:.0f} seconds. Everything is still there to look around in:")
         self.say(f"   cd {self.folder}")
         self.say(f"   tenure show {MODEL}            what is recorded")
-        self.say(f"   {card.name}               the card of the last version, written from facts")
-        self.say("   .tenure/dev/reports/        the monitoring report, one HTML file")
+        self.say(f"   {card.name}                the card of the last version, written from facts")
+        self.say(f"   .tenure/dev/reports/{MODEL}.html   the monitoring report")
 
     # ---- commands whose output is not shown ----------------------------------------------------------------------
 
