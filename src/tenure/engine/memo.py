@@ -1,0 +1,248 @@
+"""Answers that are remembered: the plans of models with nothing to do, each with everything it depends on.
+
+One file for one question (overrides, with or without a look at the sources) in `.tenure/<env>/cache/`. It may be deleted
+at any time; one that is damaged or written by another version counts as absent. A remembered answer is given only while
+everything it came from is as it was:
+
+- for all models: the version of the tool and of the libraries it runs with, the text of `conf/`, and the environment
+  variables that decided the configuration;
+- for each model: the text of its spec, the environment variables it reads, the revision of its recorded state, the files
+  its sources led to, and the time - not before the answer was made, and before the next date, age or end of a bake
+  time that could make it another one.
+
+Environment variables are kept as salted hashes, never as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import site
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from tenure.core.digest import digest, digest_bytes, short
+from tenure.core.files import Look, Stamp, below, look, settled, stamp
+from tenure.core.version import VERSION
+from tenure.engine.workspace import SPEC_SUFFIXES, Workspace
+from tenure.plan.change import ModelPlan
+
+MAGIC = b"tenure remembered plans 1\n"
+MOST_QUESTIONS = 8
+"""How many files an environment keeps; the one that was written longest ago makes room."""
+
+Names = dict[str, str]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What was asked, and what every answer depends on. `conf` holds the digest of each file of `conf/`."""
+
+    overrides: tuple[str, ...]
+    refresh: bool
+    tool: str
+    conf: Names
+
+    @property
+    def file_name(self) -> str:
+        return f"plans-{short(digest([self.overrides, self.refresh]))}.msgpack"
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """The plan of one spec, and what it was made from. `content` is the digest of the spec's text."""
+
+    stamp: Stamp
+    content: str
+    environment: Names
+    looked: tuple[Look, ...]
+    revision: str
+    since: datetime
+    until: datetime | None
+    model: str
+    owner: str | None
+    labels: Names
+    plan: msgspec.Raw
+
+
+class _Header(msgspec.Struct, frozen=True):
+    question: Question
+    environment: str
+    state: str
+    salt: bytes
+    variables: Names
+    entries: msgspec.Raw
+
+
+_HEADER = msgspec.msgpack.Decoder(_Header)
+_ENTRIES = msgspec.msgpack.Decoder(dict[str, Entry])
+_PLAN = msgspec.msgpack.Decoder(ModelPlan)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+@dataclass
+class Memo:
+    """The remembered answers to one question in one environment, whose state lies at `state`."""
+
+    question: Question
+    environment: str
+    state: str
+    variables: Names = field(default_factory=dict)
+    salt: bytes = field(default_factory=lambda: os.urandom(16))
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def hashed(self, variables: Sequence[str]) -> Names:
+        """The values of environment variables as salted hashes; one that is not set has an empty one."""
+        return {name: self._hash(os.environ.get(name)) for name in variables}
+
+    def _hash(self, value: str | None) -> str:
+        if value is None:
+            return ""
+        return hashlib.blake2b(
+            value.encode(errors="surrogateescape"), key=self.salt, digest_size=16
+        ).hexdigest()
+
+
+@dataclass
+class Present:
+    """How things are now (since `began` of the real clock), to hold remembered answers against."""
+
+    root: Path
+    now: datetime
+    began: int
+    files: Mapping[str, Stamp | None]
+    revisions: Mapping[str, str]
+    _looks: dict[str, Look | None] = field(default_factory=dict)
+
+    def valid(self, memo: Memo, file: str) -> Entry | None:
+        """The entry of a spec if everything it came from is as it was, with the stamp the spec has now."""
+        entry = memo.entries.get(file)
+        if (
+            entry is None
+            or self.revisions.get(entry.model) != entry.revision
+            or entry.since > self.now
+            or (entry.until is not None and self.now >= entry.until)
+            or (entry.environment and memo.hashed(tuple(entry.environment)) != entry.environment)
+            or any(self._look(one.pattern) != one for one in entry.looked)
+        ):
+            return None
+        present = self.files[file]
+        if present == entry.stamp:
+            return entry
+        # Touched, or checked out anew: what counts is what it says.
+        with contextlib.suppress(OSError):
+            if present is not None and digest_bytes((self.root / file).read_bytes()) == entry.content:
+                trusted = settled([present], self.began)
+                return msgspec.structs.replace(entry, stamp=present) if trusted else entry
+        return None
+
+    def _look(self, pattern: str) -> Look | None:
+        if pattern not in self._looks:
+            try:
+                self._looks[pattern] = look(str(self.root), pattern)
+            except OSError:
+                self._looks[pattern] = None
+        return self._looks[pattern]
+
+
+def question_of(root: Path, overrides: Sequence[str], refresh: bool) -> Question:
+    """A question as it is asked now. Raises OSError when `conf/` cannot be read."""
+    folder = root / "conf"
+    conf = {name: digest_bytes((folder / name).read_bytes()) for name, _ in sorted(_conf_files(root))}
+    return Question(tuple(overrides), refresh, tool(), conf)
+
+
+def conf_is_settled(root: Path, since_ns: int) -> bool:
+    """Whether `conf/` has surely not been written since a moment of the real clock (ns)."""
+    stamps = [one for _, one in _conf_files(root)]
+    with contextlib.suppress(OSError):
+        stamps.append(stamp(str(root / "conf")))
+    return settled((one for one in stamps if one is not None), since_ns)
+
+
+def recall(root: Path, question: Question) -> Memo | None:
+    """What is remembered about a question, in whichever environment it is about; None when nothing is."""
+    for path in _candidates(root, question.file_name):
+        with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
+            memo = _read(path)
+            if memo.question == question and memo.hashed(tuple(memo.variables)) == memo.variables:
+                return memo
+    return None
+
+
+def plan_in(entry: Entry) -> ModelPlan:
+    """The remembered plan."""
+    return _PLAN.decode(entry.plan)
+
+
+def packed(plan: ModelPlan) -> msgspec.Raw:
+    """A plan as an entry keeps it."""
+    return msgspec.Raw(_ENCODER.encode(plan))
+
+
+def keep(root: Path, memo: Memo) -> None:
+    """Write a memo in one piece. Where nothing may be written nothing is, and nobody needs to know."""
+    header = _Header(
+        memo.question, memo.environment, memo.state, memo.salt, memo.variables,
+        msgspec.Raw(_ENCODER.encode(memo.entries)),
+    )  # fmt: skip
+    body = _ENCODER.encode(header)
+    folder = Workspace(root, memo.environment).cache
+    path = folder / memo.question.file_name
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
+        part.replace(path)
+        others = sorted(folder.glob("plans-*.msgpack"), key=lambda other: other.stat().st_mtime_ns)
+        for other in others[:-MOST_QUESTIONS]:
+            other.unlink()
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def tool() -> str:
+    """What computes plans: this version of Tenure, file by file, the interpreter, and where its libraries lie.
+
+    Installing, updating or removing a library changes its folder's time.
+    """
+    own = sorted(below(str(Path(__file__).parents[1]), (".py",)))
+    folders = {
+        path
+        for path in (*site.getsitepackages(), site.getusersitepackages(), *sys.path)
+        if "-packages" in path
+    }
+    libraries = []
+    for path in sorted(folders):
+        with contextlib.suppress(OSError):
+            libraries.append([path, Path(path).stat().st_mtime_ns])
+    return digest([VERSION, sys.version, sys.prefix, own, libraries])
+
+
+def _read(path: Path) -> Memo:
+    content = path.read_bytes()
+    start = len(MAGIC) + 4
+    body = memoryview(content)[start:]
+    if not content.startswith(MAGIC) or zlib.crc32(body) != int.from_bytes(content[start - 4 : start], "big"):
+        raise ValueError(f"{path} holds something else")
+    header = _HEADER.decode(body)
+    entries = _ENTRIES.decode(header.entries)
+    return Memo(header.question, header.environment, header.state, header.variables, header.salt, entries)
+
+
+def _candidates(root: Path, name: str) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        for folder in sorted((root / ".tenure").iterdir()):
+            path = Workspace(root, folder.name).cache / name
+            if path.is_file():
+                yield path
+
+
+def _conf_files(root: Path) -> Iterator[tuple[str, Stamp | None]]:
+    return below(str(root / "conf"), SPEC_SUFFIXES)

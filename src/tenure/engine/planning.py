@@ -1,0 +1,239 @@
+"""A plan of the project: remembered where nothing can have changed, made anew where something may have.
+
+The memo only ever gives answers that need no explanation. Whatever is wrong with a spec, with `conf/` or between specs is
+said by the ordinary path, which remembers nothing and is the definition of what a plan is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenure.core.errors import TenureError
+from tenure.core.files import Look, Stamp, now_ns, settled
+from tenure.core.version import VERSION
+from tenure.engine.compiling import Compiled, desired_of, stage_of
+from tenure.engine.memo import (
+    Entry,
+    Memo,
+    Present,
+    conf_is_settled,
+    keep,
+    packed,
+    plan_in,
+    question_of,
+    recall,
+)
+from tenure.engine.selecting import Selectable, chosen
+from tenure.engine.workspace import Workspace
+from tenure.graph.resource import Resource
+from tenure.plan.change import ModelPlan, Plan
+from tenure.plan.diff import diff
+from tenure.plan.view import Inputs, Target, View
+from tenure.state.encoding import collector_paused
+from tenure.state.opening import open_reader
+
+if TYPE_CHECKING:
+    from tenure.engine.project import Project
+    from tenure.state.record import ModelState
+    from tenure.state.store import Revision
+
+
+def make_plan(
+    project: Project, overrides: Sequence[str], select: Sequence[str], exclude: Sequence[str], refresh: bool
+) -> Plan:
+    """The plan of the selected models, of all by default. Raises SpecError when a selected spec is invalid."""
+    with collector_paused():
+        planning = _Planning.begun(project, overrides, refresh)
+        plan = None if planning is None else planning.plan(select, exclude)
+        return plan or plan_afresh(project, select, exclude, refresh)
+
+
+def plan_afresh(project: Project, select: Sequence[str], exclude: Sequence[str], refresh: bool) -> Plan:
+    """The same without remembering anything."""
+    compiled = project.specs.compiled(select, exclude)
+    everything = not select and not exclude
+    states = project.reader.read_many(None if everything else [item.model for item in compiled])
+    now = project.now
+    plans = []
+    for item in compiled:
+        state = states.get(item.model)
+        plans.append(diff(desired_of(item), state, inputs_of(project.root, item, state, refresh), now))
+    named = {item.model for item in compiled}
+    others = (model for model, state in states.items() if model not in named and not state.tombstone)
+    return Plan(
+        tool_version=VERSION,
+        environment=project.environment,
+        at=now,
+        models=tuple(plans),
+        unmanaged=tuple(sorted(others)) if everything else (),
+    )
+
+
+def inputs_of(root: Path, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
+    """What a look at the sources of a model finds, by local address. Nothing is looked at for a retired one."""
+    if not refresh or (state and state.tombstone):
+        return {}
+    records = state.records if state else {}
+    return {
+        item.local: stage_of(item).observe_inputs(item, root, records.get(item.local))
+        for item in compiled.resources
+        if not item.needs
+    }
+
+
+class _Planning:
+    """One plan: what is remembered, how things are, and what has to be made anew.
+
+    Each mark (a stamp, a revision, the text of `conf/`) is taken before what it marks is read. A change in between then
+    leaves an answer that is newer than its mark, which the next plan only makes once more; never one that is older.
+    """
+
+    def __init__(
+        self, project: Project, memo: Memo, files: Mapping[str, Stamp | None], refresh: bool, began: int
+    ) -> None:
+        self.project, self.memo, self.files = project, memo, files
+        self.refresh, self.began, self.now = refresh, began, project.now
+        self.revisions: dict[str, Revision] = {}
+        self.kept: dict[str, Entry] = {}
+        self.dirty = False
+
+    @classmethod
+    def begun(cls, project: Project, overrides: Sequence[str], refresh: bool) -> _Planning | None:
+        """Look at everything that stands for all models; None when the ordinary path has to say what is wrong."""
+        began = now_ns()
+        try:
+            question = question_of(project.root, overrides, refresh)
+            files = Workspace(project.root, "").spec_stamps()
+        except (OSError, TenureError):
+            return None
+        memo = recall(project.root, question)
+        if memo is None:
+            config = project.config
+            memo = Memo(question, config.env.name, config.state.path)
+            memo.variables = memo.hashed(project.specs.configured.reads.environment)
+        return cls(project, memo, files, refresh, began)
+
+    def plan(self, select: Sequence[str], exclude: Sequence[str]) -> Plan | None:
+        """The plan; None when the ordinary path has to say what is wrong."""
+        everything = not select and not exclude
+        reader = open_reader(self.project.root / self.memo.state)
+        try:
+            self.revisions = reader.revisions()
+            names = {model: one.name for model, one in self.revisions.items()}
+            present = Present(self.project.root, self.now, self.began, self.files, names)
+            for file in self.files:
+                if (entry := present.valid(self.memo, file)) is not None:
+                    self.kept[file] = entry
+                    self.dirty |= entry is not self.memo.entries[file]
+            picked = self._picked(select, exclude)
+            fresh = self._compiled([file for file in picked if file not in self.kept])
+            if fresh is None or len({self._model(file, fresh) for file in picked}) < len(picked):
+                return None
+            wanted = [item.model for item in fresh.values()]
+            states = reader.read_many(None if everything and not self.kept else wanted) if wanted else {}
+            plans = [
+                plan_in(self.kept[file]) if file in self.kept else self._diff(fresh[file], states)
+                for file in picked
+            ]
+            self._remember()
+        finally:
+            reader.close()
+        named = {plan.model for plan in plans}
+        others = [model for model, one in self.revisions.items() if model not in named and not one.retired]
+        return Plan(
+            tool_version=VERSION,
+            environment=self.memo.environment,
+            at=self.now,
+            models=tuple(plans),
+            unmanaged=tuple(sorted(others)) if everything else (),
+        )
+
+    def _picked(self, select: Sequence[str], exclude: Sequence[str]) -> list[str]:
+        if not select and not exclude:
+            return list(self.files)
+        specs = self.project.specs
+        entries: list[Selectable] = [
+            _Remembered(file, self.kept[file]) if file in self.kept else specs.entry(file)
+            for file in self.files
+        ]
+        return [item.file for item in chosen(entries, select, exclude)]
+
+    def _compiled(self, files: Sequence[str]) -> dict[str, Compiled] | None:
+        """Specs that are not remembered, by file; None when one of them has an error."""
+        found = {}
+        for file in files:
+            compiled = self.project.specs.compiled_one(file)
+            if compiled is None:
+                return None
+            found[file] = compiled
+        return found
+
+    def _model(self, file: str, fresh: Mapping[str, Compiled]) -> str:
+        return self.kept[file].model if file in self.kept else fresh[file].model
+
+    def _diff(self, compiled: Compiled, states: Mapping[str, ModelState]) -> ModelPlan:
+        state = states.get(compiled.model)
+        inputs = inputs_of(self.project.root, compiled, state, self.refresh)
+        desired = desired_of(compiled)
+        ends = [desired.retires] if desired.retires and desired.retires > self.now else []
+
+        def target(item: Resource, view: View) -> Target:
+            found = desired.target(item, view)
+            if found.holds_until is not None:
+                ends.append(found.holds_until)
+            return found
+
+        plan = diff(replace(desired, target=target), state, inputs, self.now)
+        until = min(ends, default=None)
+        if not plan.acting and (until is None or until > self.now):
+            self._enter(compiled, plan, inputs, until)
+        return plan
+
+    def _enter(
+        self, compiled: Compiled, plan: ModelPlan, inputs: Mapping[str, Inputs], until: datetime | None
+    ) -> None:
+        """Remember an answer if everything it came from has a mark that can be trusted."""
+        looked: list[Look] = []
+        for seen in inputs.values():
+            if seen.looked is None:
+                return
+            looked += seen.looked
+        stamp, revision = self.files.get(compiled.file), self.revisions.get(compiled.model)
+        stamps = [one for item in looked for _, one in item.files]
+        if stamp is None or revision is None or not settled([stamp, *stamps], self.began):
+            return
+        content, environment = self.project.specs.reads(compiled.file)
+        self.kept[compiled.file] = Entry(
+            stamp=stamp,
+            content=content,
+            environment=self.memo.hashed(environment),
+            looked=tuple(looked),
+            revision=revision.name,
+            since=self.now,
+            until=until,
+            model=compiled.model,
+            owner=compiled.owner,
+            labels=compiled.labels,
+            plan=packed(plan),
+        )
+        self.dirty = True
+
+    def _remember(self) -> None:
+        if self.dirty and conf_is_settled(self.project.root, self.began):
+            others = {file: entry for file, entry in self.memo.entries.items() if file in self.files}
+            self.memo.entries = others | self.kept
+            keep(self.project.root, self.memo)
+
+
+class _Remembered:
+    """What selectors look at, of a spec that was not read."""
+
+    def __init__(self, file: str, entry: Entry) -> None:
+        self.file = file
+        self.model = entry.model
+        self.owner = entry.owner
+        self.labels = entry.labels
