@@ -14,6 +14,7 @@ import http.client
 import io
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -502,9 +503,10 @@ class Demo:
         self.chapter("The end")
         self.say(f"\nTold in {seconds:.0f} seconds. Everything is still there to look around in:")
         self.say(f"   cd {self.folder}")
-        self.say(f"   tenure show {MODEL}            what is recorded")
-        self.say(f"   {card.name}                the card of the last version, written from facts")
-        self.say(f"   .tenure/dev/reports/{MODEL}.html   the monitoring report")
+        program = "tenure" if shutil.which("tenure") else str(Path(sys.executable).with_name("tenure"))
+        self.say(f"   {program} show {MODEL}")
+        self.say(f"   {card.name}: the card of the last version, written from facts")
+        self.say(f"   .tenure/dev/reports/{MODEL}.html: the monitoring report, one page for a browser")
 
     # ---- commands whose output is not shown ----------------------------------------------------------------------
 
