@@ -108,3 +108,22 @@ def outcome(target: Callable[..., None], *values: Any) -> int:
     process.join(120)
     assert process.exitcode is not None
     return process.exitcode
+
+
+def interrupted_search(root: Path, trials: int, output: Path) -> None:
+    """`tenure apply` on the command line, with a Ctrl-C after so many trials."""
+    from tenure.cli.main import run
+    from tenure.state.sql import SqlStateStore
+
+    left = [trials]
+
+    def counted(*_: object) -> None:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    SqlStateStore.add_trial = following(SqlStateStore.add_trial, counted)  # type: ignore[method-assign]
+    with output.open("w") as stream:
+        sys.stdout = sys.stderr = stream
+        code = run(["apply", "-C", str(root), "--auto-approve", "--now", NOW.isoformat()])
+    sys.exit(code)

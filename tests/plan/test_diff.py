@@ -85,7 +85,9 @@ def gates(item: Resource) -> tuple[Condition, ...]:
 def desired(
     items: tuple[Resource, ...], target: Callable[[Resource, View], Target] = serve_newest, **more: Any
 ) -> Desired:
-    return Desired("m", "specs/m.yaml", more.get("lifecycle", "active"), "sha256:spec", items, target, gates, describe)
+    return Desired(
+        "m", "specs/m.yaml", more.get("lifecycle", "active"), "sha256:spec", items, target, gates, describe
+    )
 
 
 def applied(items: tuple[Resource, ...], **more: Any) -> ModelState:
@@ -287,3 +289,14 @@ def test_an_approval_survives_a_repeated_plan_but_not_another_change() -> None:
     same = diff(desired(resources(search=Search(trials=20))), state, {}, later)
     other = diff(desired(resources(source=Source(path="b.csv"))), state, {}, NOW)
     assert first.digest == same.digest != other.digest
+
+
+def test_a_version_is_a_new_one_when_its_model_changed_even_if_its_report_is_written_anew_too() -> None:
+    """After an apply that failed between the model and its report."""
+    items = resources()
+    state = applied(items)
+    model = msgspec.structs.replace(state.records["training/model"], digest="sha256:other")
+    half = msgspec.structs.replace(state, records={**state.records, "training/model": model})
+    plan = diff(desired(items), half, {}, NOW)
+    assert actions(plan)["governance/version"] is Action.REPLACE
+    assert actions(plan)["deployment/endpoint"] is Action.PROMOTE
