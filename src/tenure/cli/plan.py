@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def command(
     from tenure.render.plan import plan_lines
     from tenure.render.wording import command as command_line
 
+    # This process makes one plan and ends: looking for garbage among a million values takes longer than reading them.
+    gc.disable()
     if session.json:
         form = "json"
     with session.progress(notes_only=True) as progress:

@@ -46,11 +46,7 @@ def look(folder: str, pattern: str) -> Look:
 
 def stamp(path: str) -> Stamp:
     """The stamp of a file or of what a link leads to. Raises OSError."""
-    return stamp_of(os.stat(path))  # noqa: PTH116
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp in a status."""
+    status = os.stat(path)  # noqa: PTH116
     return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
@@ -84,11 +80,13 @@ def below(folder: str, suffixes: tuple[str, ...], prefix: str = "") -> Iterator[
     with entries:
         for entry in entries:
             name = prefix + entry.name
-            if entry.name.endswith(suffixes):
+            if name.endswith(suffixes):
                 try:
-                    yield name, stamp_of(entry.stat())
+                    status = entry.stat()
                 except OSError:
                     yield name, None
+                else:
+                    yield name, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if entry.is_dir(follow_symlinks=False):
                 yield from below(entry.path, suffixes, name + "/")
 

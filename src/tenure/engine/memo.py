@@ -1,14 +1,14 @@
 """Answers that are remembered: the plans of models with nothing to do, each with everything it depends on.
 
-One file for one question (overrides, with or without a look at the sources) in `.tenure/<env>/cache/`. It may be deleted
-at any time; one that is damaged or written by another version counts as absent. A remembered answer is given only while
-everything it came from is as it was:
+One file for one question (overrides, with or without a look at the sources) in `.tenure/<env>/cache/`. It may be
+deleted at any time; one that is damaged or written by another version counts as absent. A remembered answer is given
+only while everything it came from is as it was:
 
 - for all models: the version of the tool and of the libraries it runs with, the text of `conf/`, and the environment
   variables that decided the configuration;
-- for each model: the text of its spec, the environment variables it reads, the revision of its recorded state, the files
-  its sources led to, and the time - not before the answer was made, and before the next date, age or end of a bake
-  time that could make it another one.
+- for each model: the text of its spec, the environment variables it reads, the revision of its recorded state, the
+  files its sources led to, and the time - not before the answer was made, and before the next date, age or end of a
+  bake time that could make it another one.
 
 Environment variables are kept as salted hashes, never as they are.
 """
@@ -32,7 +32,7 @@ from tenure.core.digest import digest, digest_bytes, short
 from tenure.core.files import Look, Stamp, below, look, settled, stamp
 from tenure.core.version import VERSION
 from tenure.engine.workspace import SPEC_SUFFIXES, Workspace
-from tenure.plan.change import ModelPlan
+from tenure.plan.change import Change, ModelPlan
 
 MAGIC = b"tenure remembered plans 1\n"
 MOST_QUESTIONS = 8
@@ -81,8 +81,10 @@ class _Header(msgspec.Struct, frozen=True):
 
 _HEADER = msgspec.msgpack.Decoder(_Header)
 _ENTRIES = msgspec.msgpack.Decoder(dict[str, Entry])
-_PLAN = msgspec.msgpack.Decoder(ModelPlan)
+_PLAN = msgspec.msgpack.Decoder(tuple[ModelPlan, tuple[int, ...]])
 _ENCODER = msgspec.msgpack.Encoder()
+_DEFAULTS = {one.name: one.default for one in msgspec.structs.fields(Change) if not one.required}
+_REQUIRED = object()
 
 
 @dataclass
@@ -175,14 +177,36 @@ def recall(root: Path, question: Question) -> Memo | None:
     return None
 
 
+def packed(plan: ModelPlan) -> msgspec.Raw:
+    """A plan as an entry keeps it: without defaults, and without the `after` of a change that is its `before`."""
+    fields = msgspec.structs.asdict(plan)
+    fields["changes"] = [
+        {
+            name: value
+            for name, value in msgspec.structs.asdict(change).items()
+            if value != _DEFAULTS.get(name, _REQUIRED)
+        }
+        for change in plan.changes
+    ]
+    same = [number for number, change in enumerate(plan.changes) if _same(change)]
+    for number in same:
+        del fields["changes"][number]["after"]
+    return msgspec.Raw(_ENCODER.encode([fields, same]))
+
+
 def plan_in(entry: Entry) -> ModelPlan:
     """The remembered plan."""
-    return _PLAN.decode(entry.plan)
+    plan, same = _PLAN.decode(entry.plan)
+    for number in same:
+        change = plan.changes[number]
+        # Nobody has seen this value yet, and reading the same twice would take half of the time.
+        msgspec.structs.force_setattr(change, "after", change.before)
+    return plan
 
 
-def packed(plan: ModelPlan) -> msgspec.Raw:
-    """A plan as an entry keeps it."""
-    return msgspec.Raw(_ENCODER.encode(plan))
+def _same(change: Change) -> bool:
+    """Whether `after` is `before` to the last bit (1 and 1.0 are equal, but not the same)."""
+    return change.after is not None and _ENCODER.encode(change.after) == _ENCODER.encode(change.before)
 
 
 def keep(root: Path, memo: Memo) -> None:

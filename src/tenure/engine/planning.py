@@ -1,7 +1,7 @@
 """A plan of the project: remembered where nothing can have changed, made anew where something may have.
 
-The memo only ever gives answers that need no explanation. Whatever is wrong with a spec, with `conf/` or between specs is
-said by the ordinary path, which remembers nothing and is the definition of what a plan is.
+The memo only ever gives answers that need no explanation. Whatever is wrong with a spec, with `conf/` or between specs
+is said by the ordinary path, which remembers nothing and is the definition of what a plan is.
 """
 
 from __future__ import annotations

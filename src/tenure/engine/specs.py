@@ -72,7 +72,7 @@ class Specs:
         return None if has_errors(self._findings(path)) else self._compiled(path)
 
     def reads(self, file: str) -> tuple[str, tuple[str, ...]]:
-        """What one spec was made from besides `conf/`: the digest of its text, and the environment variables it reads."""
+        """What one spec was made from besides `conf/`: its text (a digest), and the environment variables it reads."""
         loaded = self._load(self.root / file)
         layers = loaded.composed.layers if loaded.composed else ()
         text = next((layer.document.text for layer in layers if not layer.name), "")

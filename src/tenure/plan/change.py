@@ -83,16 +83,24 @@ class ModelPlan(msgspec.Struct, frozen=True):
     @property
     def acting(self) -> tuple[Change, ...]:
         """The changes apply would carry out."""
-        return tuple(change for change in self.changes if change.action.acts)
+        return tuple(change for change in self.changes if change.action.acts) if self.changed else ()
 
     @property
     def blocked(self) -> tuple[Change, ...]:
-        return tuple(change for change in self.changes if change.action is Action.BLOCKED)
+        return (
+            tuple(change for change in self.changes if change.action is Action.BLOCKED)
+            if self.changed
+            else ()
+        )
 
     @property
     def changed(self) -> bool:
         """Whether anything differs from what is recorded."""
-        return any(change.action is not Action.NONE for change in self.changes)
+        # A loop, since this is asked about every change of ten thousand models several times.
+        for change in self.changes:  # noqa: SIM110
+            if change.action is not Action.NONE:
+                return True
+        return False
 
     @property
     def effect(self) -> Effect | None:
