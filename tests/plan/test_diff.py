@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from tenure.core.digest import digest
@@ -56,7 +57,8 @@ def resources(
         resource("m", "data/snapshot", Sort.ARTIFACT, {"data.source": source}, triggers=triggers),
         resource("m", "training/model", Sort.ARTIFACT, {"training": search}, needs=("data/snapshot",)),
         resource("m", "evaluation/report", Sort.ARTIFACT, {"evaluation": gate}, needs=("training/model",)),
-        resource("m", "governance/version", Sort.ARTIFACT, {}, needs=("training/model", "evaluation/report"), identity=("training/model",)),
+        resource("m", "governance/version", Sort.ARTIFACT, {}, needs=("training/model", "evaluation/report"),
+                 identity=("training/model",)),
         resource("m", "deployment/endpoint", Sort.BINDING, {"deployment": endpoint}, needs=("governance/version",)),
     )  # fmt: skip
 
@@ -139,8 +141,8 @@ def test_a_plan_after_a_successful_apply_is_empty() -> None:
         ),
         (
             {"search": Search(trials=20)},
-            {"training/model": Action.REPLACE, "evaluation/report": Action.REPLACE, "governance/version": Action.REPLACE,
-             "deployment/endpoint": Action.PROMOTE},
+            {"training/model": Action.REPLACE, "evaluation/report": Action.REPLACE,
+             "governance/version": Action.REPLACE, "deployment/endpoint": Action.PROMOTE},
             Effect.RETRAIN,
         ),
         (
