@@ -51,6 +51,13 @@ def assign(
         # Within each class the shuffled rows are dealt out by cumulative share, so that the rounding of many small
         # classes does not add up and a class with one row stays in the training part.
         codes = np.unique(classes.astype(str), return_inverse=True)[1]
+        if rows > 1 and int(codes.max()) + 1 == rows:
+            raise StageError(
+                "no class has a second row",
+                f"each of the {rows} rows has a class of its own, so none can be both learned and tested",
+                "check the target column, or set split type random",
+                path=("data", "target_column"),
+            )
         for code in range(int(codes.max()) + 1 if rows else 0):
             members = order[codes[order] == code]
             start = 0

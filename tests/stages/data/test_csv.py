@@ -138,7 +138,9 @@ def test_wrong_declared_encoding(tmp_path: Path) -> None:
 def test_ragged_rows_name_the_line(tmp_path: Path, row: str) -> None:
     error = refusal(tmp_path, f"a,b,c\n1,x,2\n{row}\n3,z,4\n")
     assert (error.summary, error.path) == ("rows of different length", (*WHERE, "path"))
-    assert error.detail.startswith(f"line 3 of rows.csv has {row.count(',') + 1} value(s), the header 3")
+    assert error.detail.startswith(
+        f"the row in line 3 of rows.csv has {row.count(',') + 1} value(s), the header 3"
+    )
 
 
 def test_duplicate_names(tmp_path: Path) -> None:
@@ -193,3 +195,57 @@ def test_packed_files(tmp_path: Path) -> None:
 def test_rows_are_counted_as_lines_after_the_header(tmp_path: Path, text: str, rows: int) -> None:
     (tmp_path / "rows.csv").write_text(text)
     assert Csv(type="csv", path="rows.csv").fingerprint(tmp_path, None)["rows"] == rows
+
+
+@pytest.mark.parametrize(
+    "ends", [("\r\n", "\n", "\n"), ("\n", "\r\n", "\r\n"), ("\r", "\n", "\r\n"), ("\r\r\n",) * 3]
+)
+def test_line_ends_of_several_sorts_in_one_file(tmp_path: Path, ends: tuple[str, ...]) -> None:
+    rows = ["a,b", '1,"x\r\ny"', '2,"p\nq"', "3,z"]
+    text = "".join(row + end for row, end in zip(rows, (*ends, "\n"), strict=True))
+    assert load(tmp_path, text).to_pydict() == {"a": [1, 2, 3], "b": ["x\r\ny", "p\nq", "z"]}
+
+
+def test_line_ends_of_several_sorts_do_not_hide_what_is_wrong(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "a,b\r\n1,x\n2\r\n")
+    assert error.detail.startswith("the row in line 3 of rows.csv has 1 value(s)")
+
+
+def test_quotes_that_swallow_lines_name_the_line_where_they_begin(tmp_path: Path) -> None:
+    error = refusal(tmp_path, 'a,b,c\n1,x,y\n2,"x,y\n3,x,y\n4,x,y\n')
+    assert error.detail.startswith("the row in line 3 of rows.csv has 2 value(s)")
+    assert error.detail.endswith("it runs to line 5, inside quotes")
+    assert error.hint == "close the quotes in the line where it begins"
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "hint"),
+    [
+        (b"PK\x03\x04\x14\x00" + bytes(range(256)), "Excel", "save the table as CSV"),
+        (b"PAR1" + bytes(99), "Parquet", "type: parquet"),
+        (gzip.compress(b"a,b\n1,2\n"), "gzip", ".gz"),
+    ],
+)
+def test_files_of_another_format_are_called_what_they_are(
+    tmp_path: Path, content: bytes, words: str, hint: str
+) -> None:
+    error = refusal(tmp_path, content)
+    assert error.summary == "a source file is not text"
+    assert words in error.detail
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("fields", [{}, {"encoding": "latin-1"}])
+@pytest.mark.parametrize("size", [9, 100_000])
+def test_a_packed_file_that_is_not_whole(tmp_path: Path, fields: dict[str, Any], size: int) -> None:
+    whole = gzip.compress(b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * n * 7919 % 100003) for n in range(40_000)))
+    assert len(whole) > size
+    (tmp_path / "rows.csv.gz").write_bytes(whole[:size])
+    source = Csv(type="csv", path="rows.csv.gz", **fields)
+    assert source.fingerprint(tmp_path, None) == {
+        "missing": True,
+        "reason": "the packed file is damaged or not whole",
+    }
+    with pytest.raises(StageError) as caught:
+        source.load(tmp_path, WHERE)
+    assert caught.value.detail == "rows.csv.gz: the packed file is damaged or not whole"

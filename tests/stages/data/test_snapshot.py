@@ -231,6 +231,17 @@ def test_one_row(project: Any) -> None:
     )
 
 
+def test_a_target_with_a_class_for_every_row(project: Any) -> None:
+    error = failure(lambda: project.csv("x,y\n" + "".join(f"{i},t{i}\n" for i in range(40))))
+    assert (error.summary, error.path) == ("no class has a second row", ("data", "target_column"))
+
+
+def test_values_instead_of_a_header(project: Any) -> None:
+    error = failure(lambda: project.csv("1.5,a\n2.5,b\n"))
+    assert error.summary == "unknown column"
+    assert error.hint.startswith("the first line of a file is taken for the names of the columns")
+
+
 def test_one_class_only(project: Any) -> None:
     error = failure(lambda: project.csv("x,y\n" + "1,a\n" * 30))
     assert (error.summary, error.path) == ("the target has one class only", ("data", "target_column"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -14,6 +15,8 @@ from tenure.core.errors import StageError
 from tenure.core.files import find
 
 _CHUNK = 1 << 20
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file may raise; the last two come from a packed one that is damaged or not whole."""
 
 
 def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[Path]:
@@ -87,9 +90,16 @@ def fingerprint(
         found["digest"] = digests[0][1] if len(digests) == 1 else digest(digests)
         if count_lines:
             found["rows"] = sum(_lines(file) for file in files)
-    except OSError as error:
-        return {"missing": True, "reason": error.strerror or type(error).__name__}
+    except UNREADABLE as error:
+        return {"missing": True, "reason": unreadable(error)}
     return found
+
+
+def unreadable(error: BaseException) -> str:
+    """Why reading failed, in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "the packed file is damaged or not whole"
 
 
 def open_bytes(file: Path) -> IO[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,16 @@ def require(table: pa.Table, name: str, where: Where) -> pa.ChunkedArray:
     close = difflib.get_close_matches(name, table.column_names, n=1, cutoff=0.6)
     folded = [column for column in table.column_names if column.casefold() == name.casefold()]
     known = ", ".join(table.column_names[:20]) + (", ..." if table.num_columns > 20 else "")
+    if folded or close:
+        hint = f"did you mean {(folded or close)[0]!r}?"
+    elif any(re.fullmatch(r"[+-]?[0-9.]+", column) for column in table.column_names):
+        hint = "the first line of a file is taken for the names of the columns; put them there if it holds values"
+    else:
+        hint = "check the name, or data.columns"
     raise StageError(
         "unknown column",
         f"there is no column {name!r}; the data has {known}",
-        f"did you mean {(folded or close)[0]!r}?" if folded or close else "check the name, or data.columns",
+        hint,
         path=where,
     )
 

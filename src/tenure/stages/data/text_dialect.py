@@ -8,16 +8,30 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tenure.core.errors import StageError
-from tenure.stages.data.files import open_bytes
+from tenure.stages.data.files import UNREADABLE, open_bytes, unreadable
 from tenure.stages.data.lookup import Where, refuse_repeated_names
 
 DELIMITERS = (",", ";", "\t", "|")
 UTF8 = ("utf-8", "ascii")
 _HEAD = 1 << 16
+_LINE_END = re.compile(rb"\r*\n|\r")
+_OTHER_FORMATS = (
+    (
+        b"PK\x03\x04",
+        "a ZIP archive, as Excel workbooks are too",
+        "save the table as CSV, or pack it with gzip",
+    ),
+    (b"\x1f\x8b", "packed with gzip", "end its name in .gz to have it unpacked"),
+    (b"PAR1", "a Parquet file", "set type: parquet"),
+    (b"SQLite format 3\0", "an SQLite database", "set type: sql, with a connection and a query"),
+    (b"%PDF", "a PDF document", "save the table as CSV"),
+)
+"""How files of other formats begin, what they are, and what to do."""
 
 
 def header(
@@ -59,10 +73,13 @@ def _head(file: Path, shown: Path, where: Where) -> str:
     try:
         with open_bytes(file) as stream:
             data = stream.read(_HEAD)
-    except (OSError, EOFError) as error:
-        raise StageError(
-            "a source file cannot be read", f"{shown.name}: {error}", path=(*where, "path")
-        ) from error
+    except UNREADABLE as error:
+        raise _not_readable(shown, error, where) from error
+    for mark, what, hint in _OTHER_FORMATS:
+        if data.startswith(mark):
+            raise StageError(
+                "a source file is not text", f"{shown.name} is {what}", hint, path=(*where, "path")
+            )
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _wrong_encoding(shown, "it begins with the mark of UTF-16", "utf-16", where)
     try:
@@ -99,6 +116,8 @@ def as_utf8(file: Path, copy: Path, encoding: str, where: Where) -> Path:
                 target.write(decoder.decode(chunk).encode())
                 done += len(chunk)
             target.write(decoder.decode(b"", final=True).encode())
+        except UNREADABLE as error:
+            raise _not_readable(file, error, where) from error
         except UnicodeError as error:
             reason = getattr(error, "reason", str(error))
             raise StageError(
@@ -107,6 +126,23 @@ def as_utf8(file: Path, copy: Path, encoding: str, where: Where) -> Path:
                 "leave encoding out for utf-8, or try latin-1 or cp1252",
                 path=(*where, "encoding"),
             ) from error
+    return copy
+
+
+def with_plain_line_ends(file: Path, copy: Path) -> Path:
+    """A copy whose rows all end in a line feed: the reader wants one sort of line end in a file. Line breaks inside
+    quotes stay as they are.
+    """
+    quoted = False
+    with open_bytes(file) as source, copy.open("wb") as target:
+        for line in source:
+            parts = line.split(b'"')
+            for n, part in enumerate(parts):
+                if not quoted:
+                    parts[n] = _LINE_END.sub(b"\n", part)
+                if n < len(parts) - 1:
+                    quoted = not quoted
+            target.write(b'"'.join(parts))
     return copy
 
 
@@ -127,7 +163,10 @@ def diagnosis(
                 "run the command again",
                 path=(*where, "path"),
             )
-        problem = _bad_byte(file, shown, where) or _ragged_row(file, shown, names, delimiter, where)
+        try:
+            problem = _bad_byte(file, shown, where) or _ragged_row(file, shown, names, delimiter, where)
+        except UNREADABLE as damage:
+            problem = _not_readable(shown, damage, where)
         if problem is not None:
             return problem
     lines = [line for line in str(error).splitlines() if line.strip()]
@@ -135,6 +174,15 @@ def diagnosis(
         "a source file cannot be read as CSV",
         " ".join(lines[:2]),
         "check the quotes and the delimiter in that line",
+        path=(*where, "path"),
+    )
+
+
+def _not_readable(shown: Path, error: BaseException, where: Where) -> StageError:
+    return StageError(
+        "a source file cannot be read",
+        f"{shown.name}: {unreadable(error)}",
+        "fetch or write it again",
         path=(*where, "path"),
     )
 
@@ -172,15 +220,21 @@ def _ragged_row(
     with open_bytes(file) as stream:
         reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=delimiter)
         try:
+            line = 1
             for row in reader:
+                several = reader.line_num > line
                 if row and len(row) != len(names):
                     return StageError(
                         "rows of different length",
-                        f"line {reader.line_num} of {shown.name} has {len(row)} value(s), the header {len(names)}: "
-                        f"{delimiter.join(row)[:80]!r}",
-                        "correct the line; values that contain the delimiter need quotes around them",
+                        f"the row in line {line} of {shown.name} has {len(row)} value(s), the header {len(names)}: "
+                        f"{delimiter.join(row)[:80]!r}"
+                        + (f"; it runs to line {reader.line_num}, inside quotes" if several else ""),
+                        "close the quotes in the line where it begins"
+                        if several
+                        else "correct the line; values that contain the delimiter need quotes around them",
                         path=(*where, "path"),
                     )
+                line = reader.line_num + 1
         except csv.Error:
             return None
     return None

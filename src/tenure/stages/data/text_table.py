@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
+from tenure.stages.data.files import UNREADABLE
 from tenure.stages.data.lookup import Where
-from tenure.stages.data.text_dialect import UTF8, as_utf8, diagnosis, header
+from tenure.stages.data.text_dialect import UTF8, as_utf8, diagnosis, header, with_plain_line_ends
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,8 +71,8 @@ def read(
 
     with ExitStack() as stack:
         readable = list(files)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tenure-")))
         if encoding not in UTF8:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tenure-")))
             readable = [as_utf8(file, folder / f"{n}.csv", encoding, where) for n, file in enumerate(files)]
         delimiter, names = header(readable, files, delimiter, where)
         unknown = [name for name in types if name not in names]
@@ -88,8 +89,9 @@ def read(
             )
         )
         connection.execute("SET TimeZone = 'UTC'")
-        scan = _scan(readable, names, delimiter, null_values)
-        try:
+
+        def table(paths: Sequence[Path]) -> pa.Table:
+            scan = _scan(paths, names, delimiter, null_values)
             kinds = _kinds(connection, scan, names, types, timestamp_format)
             _refuse_misfits(connection, scan, names, types, timestamp_format, where)
             items = ", ".join(
@@ -97,8 +99,18 @@ def read(
                 for n, name in enumerate(names)
             )
             return connection.sql(f"SELECT {items} FROM {scan}").to_arrow_table()
+
+        try:
+            return table(readable)
         except duckdb.Error as error:
-            raise diagnosis(readable, files, names, delimiter, error, where) from error
+            # Different line ends in one file are the one fault that can be mended without changing a value.
+            try:
+                mended = [
+                    with_plain_line_ends(file, folder / f"mended-{n}.csv") for n, file in enumerate(readable)
+                ]
+                return table(mended)
+            except (duckdb.Error, *UNREADABLE):
+                raise diagnosis(readable, files, names, delimiter, error, where) from error
 
 
 def _scan(files: Sequence[Path], names: Sequence[str], delimiter: str, null_values: Sequence[str]) -> str:
