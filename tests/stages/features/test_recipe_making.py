@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from tests.stages.lab import Lab
 
 from tenure.core.errors import StageError
+from tenure.core.events import Note
 from tenure.ml.recipe import decode
 from tenure.ml.signature import Signature
 from tenure.stages.features.section import Features
@@ -56,6 +57,8 @@ def test_without_a_section_useful_columns_are_chosen_and_the_rest_is_explained(l
         "column constant is left out: it has the same value in every row of the training part",
     ]
     assert (value["task"], value["target"], value["classes"]) == ("binary", "bought", ["no", "yes"])
+    said = [(event.address, event.text) for event in lab.events if isinstance(event, Note)]
+    assert said == [("lab/features/recipe", note) for note in value["notes"]]
 
 
 def test_the_signature_describes_the_training_part(lab):

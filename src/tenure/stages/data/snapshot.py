@@ -12,7 +12,7 @@ import msgspec
 
 from tenure.core.digest import digest
 from tenure.core.errors import Interrupted, StageBlocked, StageError
-from tenure.core.events import StepProgress
+from tenure.core.events import Note, StepProgress
 from tenure.core.units import format_instant
 from tenure.ml.snapshot import PART
 from tenure.stages.base import Output
@@ -61,6 +61,8 @@ def take(data: Data, address: str, context: StageContext) -> Output:
     table, facts["split"], facts["split_type"] = _divided(table, data, target, notes)
     contents = table.drop_columns([PART])
     columns = profile(contents)
+    for note in notes:
+        context.emit(Note(address, note))
     meaning = {"target": data.target_column, "task": target.task, "classes": list(target.classes)}
     value = meaning | {
         "rows": table.num_rows,
@@ -78,6 +80,8 @@ def take(data: Data, address: str, context: StageContext) -> Output:
             "snapshot": _stored(table, context),
             "profile": context.artifacts.put(msgspec.json.encode(columns)),
         },
+        sentence=f"{table.num_rows:,} rows: "
+        + ", ".join(f"{rows:,} for {part}" for part, rows in facts["split"].items()),
     )
 
 

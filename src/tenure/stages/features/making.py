@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
 from tenure.core.errors import StageError
+from tenure.core.events import Note
 from tenure.stages.base import Output
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _IDENTIFIER = re.compile(r"(^|_)(id|uuid|guid|key|index|rowid)$|^unnamed", re.IG
 _FEW_ROWS = 20
 
 
-def make_recipe(features: Features, context: StageContext) -> Output:
+def make_recipe(features: Features, address: str, context: StageContext) -> Output:
     """Recipe and signature from the training part of the snapshot. Raises StageError pointing into the spec."""
     import msgspec
 
@@ -64,6 +65,8 @@ def make_recipe(features: Features, context: StageContext) -> Output:
             path=("features",),
         )
     notes += suspicious(computed, recipe, table.column(target), facts["task"])
+    for note in notes:
+        context.emit(Note(address, note))
     signature = Signature(
         inputs=recipe.inputs,
         task=facts["task"],
@@ -84,6 +87,7 @@ def make_recipe(features: Features, context: StageContext) -> Output:
             "notes": notes,
         },
         artifacts={"recipe": blob},
+        sentence=f"{len(recipe.inputs)} columns and {len(recipe.derived)} derived for {target}, a {facts['task']} task",
     )
 
 

@@ -170,7 +170,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
     """Check the block against the columns of the snapshot and write the recipe and the signature."""
     from tenure.stages.features.making import make_recipe
 
-    return make_recipe(Features.model_validate(resource.config["features"]), context)
+    return make_recipe(Features.model_validate(resource.config["features"]), resource.address, context)
 
 
 target = no_target
