@@ -191,7 +191,8 @@ def _artifact(
             blockers=(Blocker("need", f"{', '.join(missing)} is not recorded"),),
         )
     if renewed or moved or set(record.inputs) != set(resource.needs):
-        named = renewed or moved or sorted(set(record.inputs) ^ set(resource.needs))
+        other = [need for need in moved if need not in renewed]
+        named = [*renewed, *other] or sorted(set(record.inputs) ^ set(resource.needs))
         stays = resource.identity is not None and not set(resource.identity) & {*named}
         return _change(
             resource,

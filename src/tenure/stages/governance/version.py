@@ -32,13 +32,15 @@ PACKAGES = (
 def register(item: Resource, context: StageContext) -> Output:
     """Register the model that was just trained or evaluated.
 
-    The same model keeps its number: a new report or a new text updates its card. A candidate that failed a gate is
+    The latest model keeps its number: a new report or a new text updates its card. An older one that comes back, since
+    an edit was taken back, is a new version: the newest version is the one the spec asks for. A candidate that failed a gate is
     registered too, with `passed: false`, so that it can be inspected.
     """
     model = context.records["training/model"]
     report = context.records.get("evaluation/report")
-    known = {record.value["model_digest"]: number for number, record in context.view.versions.items()}
-    number = known.get(model.digest) or max(context.view.versions, default=0) + 1
+    latest = max(context.view.versions, default=0)
+    same = latest > 0 and context.view.versions[latest].value["model_digest"] == model.digest
+    number = latest if same else latest + 1
     passed = bool(report.value["passed"]) if report else True
     earlier = context.view.versions.get(number)
     value: dict[str, Any] = {
@@ -68,7 +70,13 @@ def register(item: Resource, context: StageContext) -> Output:
     }
     if report:
         artifacts["report"] = report.artifacts["report"]
-    return Output(digest=digest(["version", model.digest]), value=value, artifacts=artifacts, ordinal=number)
+    return Output(
+        digest=digest(["version", model.digest]),
+        value=value,
+        artifacts=artifacts,
+        ordinal=number,
+        sentence=f"version {number}" if passed else f"version {number}, a candidate that did not pass its gates",
+    )
 
 
 def lineage(context: StageContext) -> dict[str, Any]:
