@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.engine.projects import BASE, NOW, merged, write_flowers, write_spec
+from tests.engine.projects import BASE, NOW, make_project, merged, write_flowers, write_spec
 
 from tenure.core.effect import Effect
 from tenure.engine.project import Project
@@ -154,3 +154,14 @@ def test_combining_edits_is_never_milder_than_the_worst(applied: Path) -> None:
     write_spec(applied, merged(edit, {}))
     assert planned(applied).effect is Effect.RETRAIN
     assert BASE["metadata"]["owner"] == "botany"
+
+
+def test_a_failed_gate_ends_with_exit_code_3_where_nothing_is_deployed_either(tmp_path: Path) -> None:
+    changes = {"deployment": None, "monitoring": None, "evaluation": {"gates": [{"metric": "accuracy", "min": 0.999}]}}
+    project = Project(make_project(tmp_path, changes), now=NOW)
+    result = project.apply(project.plan())
+    assert result.exit_code == 3
+    said = {step.address: step.sentence for step in result.models[0].steps}
+    assert "not passed: accuracy" in said["flowers/evaluation/report"]
+    assert project.state("flowers").versions[1].value["passed"] is False
+    assert changed(planned(tmp_path)) == {}

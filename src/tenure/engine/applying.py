@@ -271,7 +271,9 @@ class _Walk:
             audit={"action": change.action.value, "reason": change.reason.value, "digest": output.digest,
                    "fingerprint": fingerprint, "plan": self.plan.digest, "apply": run.apply_id, "causes": list(causes)},
         )  # fmt: skip
-        return self._verify(item, change, record, context, seconds)
+        if output.refused:
+            self._worsen(3)
+        return self._verify(item, change, record, context, output.sentence)
 
     def _output(self, item: Resource, change: Change, view: View, context: StageContext) -> Output:
         previous = view.records.get(item.local)
@@ -289,14 +291,16 @@ class _Walk:
             return stage.realise(item, wanted, context)
 
     def _verify(
-        self, item: Resource, change: Change, record: Record, context: StageContext, seconds: float
+        self, item: Resource, change: Change, record: Record, context: StageContext, made: str
     ) -> bool:
+        seconds = record.seconds
         try:
             with boundary():
                 seen = self.run.stage_of(item).verify(record, context) if item.sort is Sort.BINDING else ""
         except TenureError as error:
             self._report_failure(item, error, seconds)
             return False
+        seen = seen or made
         sentence = seen or change.sentence
         self.steps.append(StepResult(item.address, change.action.value, "done", sentence, seconds))
         self.run.emit(StepFinished(item.address, change.action.value, seconds, seen))

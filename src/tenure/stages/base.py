@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 class Output(msgspec.Struct, frozen=True):
     """What a verb produced. `digest` names the result; `value` is small and JSON-able; `artifacts` are blob digests.
 
-    `ordinal` numbers a version; a `tombstone` ends the life of the model's name.
+    `ordinal` numbers a version; a `tombstone` ends the life of the model's name. `sentence` says what came out, for
+    people. `refused` means that the result is kept but a rule of the spec does not hold for it: the apply goes on and
+    ends with exit code 3.
     """
 
     digest: str
@@ -48,6 +50,8 @@ class Output(msgspec.Struct, frozen=True):
     artifacts: dict[str, str] = {}
     ordinal: int | None = None
     tombstone: Tombstone | None = None
+    sentence: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,14 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         "confusion": confusion(truth, predictions),
     }
     blob = context.artifacts.put(msgspec.json.format(msgspec.json.encode(report)))
-    return Output(digest=digest([blob]), value=value, artifacts={"report": blob})
+    said = [verdict["text"] if verdict["passed"] else f"not passed: {verdict['text']}" for verdict in verdicts]
+    return Output(
+        digest=digest([blob]),
+        value=value,
+        artifacts={"report": blob},
+        sentence="; ".join(said) or "no gates",
+        refused=bool(failed),
+    )
 
 
 def confusion(truth: npt.NDArray[Any], predictions: Predictions) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ def fit_winner(seed: int, context: StageContext) -> Output:
             "seconds": round(seconds, 3),
         },
         artifacts=artifacts,
+        sentence=f"{name} on {len(rows.frame):,} rows and {matrix.shape[1]} inputs",
     )
 
 

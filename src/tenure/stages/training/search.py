@@ -242,4 +242,5 @@ def _output(trials: Sequence[Trial], measure: Metric, cut: str, ended: str, cont
             "seconds": round(sum(trial.seconds for trial in trials), 3),
         },
         artifacts={"trials": context.artifacts.put(msgspec.json.encode(list(trials)))},
+        sentence=f"{best.algorithm}, {measure.name} {best.score:.4g} in {cut}, best of {len(trials)} trials",
     )
