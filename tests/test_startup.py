@@ -32,7 +32,7 @@ training:
     logistic_regression: {}
 evaluation:
   gates:
-    - {metric: accuracy, min: 0.5}
+    - {metric: accuracy, min: 0.1}
 deployment:
   target: {type: http}
 """
@@ -86,6 +86,26 @@ def test_plans_and_states_are_values_without_pydantic() -> None:
     code = "import sys, tenure.plan.diff, tenure.state.opening, tenure.stages.base; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert {"pydantic", "yaml", "click", "sqlalchemy"}.isdisjoint(run.stdout.split())
+
+
+def test_a_plan_that_is_remembered_reads_no_spec(tmp_path: Path) -> None:
+    """A project whose only model is live; the second plan of it loads neither pydantic nor the YAML parser."""
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tiny.yaml").write_text(SPEC.replace("    xgboost: {}\n", ""))
+    (tmp_path / "data").mkdir()
+    rows = "".join(f"{x},{'a' if x % 2 else 'b'}\n" for x in range(60))
+    (tmp_path / "data" / "rows.csv").write_text(f"x,y\n{rows}")
+    for verb in (["apply", "--auto-approve"], ["plan"]):
+        command = [sys.executable, "-c", running("-C", str(tmp_path), *verb)]
+        subprocess.run(command, capture_output=True, timeout=120, check=True)
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('LOADED', *sys.modules, file=sys.stderr))\n"
+        f"{running('-C', str(tmp_path), 'plan')}\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "Nothing to do" in run.stdout
+    assert {"pydantic", "yaml", "sqlalchemy", "rich", "tenure.lifecycle"}.isdisjoint(run.stderr.split())
 
 
 def test_the_list_covers_what_is_slow_to_load() -> None:

@@ -437,3 +437,16 @@ def test_a_block_that_makes_no_sense_is_refused(block, words):
 
 def test_no_deployment_section_declares_no_endpoint():
     assert list(section.declare(Identity("churn", "active", metadata=None), None)) == []
+
+
+def test_a_bake_time_says_until_when_it_holds_everything_back() -> None:
+    life = released(rollout=CANARY)
+    assert life.target().holds_until is None
+    life.version(2)
+    assert life.apply().holds_until == life.now, "a step is dated: a moment later it is another one"
+    assert life.target().holds_until == life.now + timedelta(minutes=30)
+    held = life.target()
+    life.now += timedelta(minutes=29)
+    assert life.target() == held
+    life.now += timedelta(minutes=1)
+    assert life.target().value != held.value

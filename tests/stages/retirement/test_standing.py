@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tenure.plan.action import Action, Reason
@@ -156,3 +159,54 @@ def test_a_retired_model_stays_as_it_was_recorded() -> None:
 def test_contradictions_are_refused(block: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Retirement.model_validate(block)
+
+
+DAYS = st.integers(0, 800)
+
+
+@given(
+    now=DAYS,
+    later=DAYS,
+    deprecated=st.none() | DAYS,
+    dates=st.lists(DAYS, min_size=2, max_size=2, unique=True).map(sorted),
+    with_dates=st.tuples(st.booleans(), st.booleans()),
+    age=st.none() | st.integers(1, 800),
+    on=st.none() | DAYS,
+    notice=st.none() | st.integers(1, 400),
+    on_match=st.sampled_from(["propose", "deprecate"]),
+)
+def test_time_changes_nothing_before_the_moment_that_is_named(
+    now: int,
+    later: int,
+    deprecated: int | None,
+    dates: list[int],
+    with_dates: tuple[bool, bool],
+    age: int | None,
+    on: int | None,
+    notice: int | None,
+    on_match: str,
+) -> None:
+    def day(number: int) -> datetime:
+        return START + timedelta(days=number)
+
+    criteria: list[dict[str, Any]] = []
+    criteria += [] if age is None else [{"type": "age", "since_last_training": f"{age}d"}]
+    criteria += [] if on is None else [{"type": "date", "on": day(on).date().isoformat()}]
+    policy = Retirement(
+        criteria=criteria,  # type: ignore[arg-type]
+        on_match=on_match,
+        deprecation_date=day(dates[0]).date() if with_dates[0] else None,
+        retirement_date=day(dates[1]).date() if with_dates[1] else None,
+        minimum_notice=None if notice is None else f"{notice}d",
+    )
+    since = {"state": "deprecated", "deprecated_at": day(deprecated or 0).isoformat()}
+    value = ACTIVE if deprecated is None else ACTIVE | since
+    first, last = sorted((now, later))
+    before = lifecycle.standing(policy, view(day(first), value=value))
+    after = lifecycle.standing(policy, view(day(last), value=value))
+    if before.holds_until is None or day(last) < before.holds_until:
+        assert msgspec.structs.replace(after, holds_until=None) == msgspec.structs.replace(
+            before, holds_until=None
+        )
+    else:
+        assert day(first) < before.holds_until
