@@ -11,15 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.engine.projects import NOW
+
 from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
-from tests.engine.projects import NOW
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
-        *("duckdb", "narwhals.stable.v1", "optuna", "pandas", "pyarrow.dataset", "pyarrow.parquet", "skops.io"),
+        *(
+            "duckdb",
+            "narwhals.stable.v1",
+            "optuna",
+            "pandas",
+            "pyarrow.dataset",
+            "pyarrow.parquet",
+            "skops.io",
+        ),
         *("sklearn.linear_model", "sqlalchemy.dialects.sqlite.pysqlite", "tenure.artifacts.folder"),
         *("tenure.engine.project", "tenure.ml.metrics", "tenure.ml.predictor", "tenure.ml.recipe"),
         *("tenure.stages.data.snapshot", "tenure.stages.evaluation.report", "tenure.stages.training.search"),

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.engine.processes import Hooked
+from tests.engine.projects import NOW, merged, write_spec
 
 from tenure.core.effect import Effect, worst
 from tenure.core.errors import Interrupted, StageError
@@ -17,8 +19,6 @@ from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 from tenure.state.chain import verify
-from tests.engine.processes import Hooked
-from tests.engine.projects import NOW, merged, write_spec
 
 KNOBS: dict[str, tuple[Effect, tuple[dict[str, Any], ...]]] = {
     "words": (Effect.METADATA, tuple({"metadata": {"description": text}} for text in ("One.", "Two."))),
@@ -84,12 +84,15 @@ def whole(root: Path) -> None:
     deadline=None,
     derandomize=True,
     database=None,
-    phases=[Phase.generate],  # an example is small as it is, and trains models: shrinking one would take minutes
+    phases=[
+        Phase.generate
+    ],  # an example is small as it is, and trains models: shrinking one would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(step, min_size=1, max_size=3))
 def test_every_sequence_of_edits_applies_and_failures(
-    _applied_once: Path, steps: list[tuple[Setting, Exception | None, str]]
+    _applied_once: Path,  # noqa: PT019 - hypothesis takes it by name
+    steps: list[tuple[Setting, Exception | None, str]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.engine.projects import NOW, make_project, write_flowers, write_spec
 
 from tenure.core.errors import TenureError
 from tenure.engine.project import Project
-from tests.engine.projects import NOW, make_project, write_flowers, write_spec
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,8 @@ def test_waiting_for_a_bake_time_ends_at_once_when_the_time_is_given(tmp_path: P
 
 def test_waiting_takes_every_step_of_a_rollout(tmp_path: Path) -> None:
     root = make_project(
-        tmp_path, {"deployment": {"rollout": {"strategy": "canary", "steps": [10, 50, 100], "bake_time": "1s"}}}
+        tmp_path,
+        {"deployment": {"rollout": {"strategy": "canary", "steps": [10, 50, 100], "bake_time": "1s"}}},
     )
     project = Project(root, actor="ann")
     assert project.apply(project.plan()).exit_code == 0
@@ -55,5 +56,7 @@ def test_waiting_takes_every_step_of_a_rollout(tmp_path: Path) -> None:
     assert result.exit_code == 0
     endpoint = [step for step in result.models[0].steps if step.address == "flowers/deployment/endpoint"]
     assert [step.outcome for step in endpoint].count("done") == 3
-    assert project.state("flowers").records["deployment/endpoint"].value["routes"] == [{"version": 2, "share": 100}]
+    assert project.state("flowers").records["deployment/endpoint"].value["routes"] == [
+        {"version": 2, "share": 100}
+    ]
     assert not project.plan().changed

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.processes import Hooked
+from tests.engine.projects import NOW, make_project, write_spec
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.cli.main import run
@@ -17,8 +19,6 @@ from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 from tenure.engine.result import ApplyResult
-from tests.engine.processes import Hooked
-from tests.engine.projects import NOW, make_project, write_spec
 
 AFTER_TRAINING = {"evaluation/report", "governance/version", "governance/approval", "deployment/endpoint"}
 
@@ -85,9 +85,7 @@ def test_a_failed_step_blocks_what_follows_and_nothing_else(
     assert not project.plan().changed
 
 
-def test_a_defect_in_a_decision_stops_one_model_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_in_a_decision_stops_one_model_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_project(tmp_path)
     write_spec(root, {"metadata": {"name": "trees"}}, name="trees")
     project = Project(root, now=NOW, actor="ann")
@@ -195,7 +193,10 @@ def test_a_source_that_vanished_since_the_plan_is_named_where_the_spec_names_it(
 
 
 def test_a_failure_on_the_command_line_has_no_traceback(
-    applied: Path, failing: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    applied: Path,
+    failing: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(applied)
     write_spec(applied, {"training": {"limits": {"max_trials": 3}}})

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.projects import NOW, make_project, merged, write_flowers, write_spec
 
 from tenure.core.errors import TenureError
 from tenure.engine.project import Project
 from tenure.engine.result import ApplyResult
 from tenure.plan.change import from_json, to_json
-from tests.engine.projects import NOW, make_project, merged, write_flowers, write_spec
 
 STRICT = {"evaluation": {"gates": [{"metric": "accuracy", "min": 0.999}]}}
 LOOSE = {"evaluation": {"gates": [{"metric": "accuracy", "min": 0.7}]}}
@@ -98,7 +98,9 @@ def test_a_saved_plan_is_approved_before_anything_is_trained(tmp_path: Path) -> 
 def test_a_plan_that_only_waits_for_approval_is_carried_out_once_it_is_approved(applied: Path) -> None:
     """The plan shows approval and endpoint as blocked; what follows from them is carried out with them."""
     root = applied
-    write_spec(root, merged(OWNER, {"training": {"algorithms": {"logistic_regression": None, "random_forest": {}}}}))
+    write_spec(
+        root, merged(OWNER, {"training": {"algorithms": {"logistic_regression": None, "random_forest": {}}}})
+    )
     project, result = applied_to(root)
     assert (result.exit_code, routes(project)) == (3, ALL_OF_1)
     path = root / "plan.json"
@@ -167,7 +169,9 @@ def test_a_rejected_plan_stays_rejected_in_the_plans_after_it(tmp_path: Path) ->
     assert (result.exit_code, routes(project)) == (3, [])
 
 
-def test_a_raised_risk_tier_opens_the_approval_again_and_the_live_version_keeps_serving(tmp_path: Path) -> None:
+def test_a_raised_risk_tier_opens_the_approval_again_and_the_live_version_keeps_serving(
+    tmp_path: Path,
+) -> None:
     root = make_project(tmp_path, OWNER)
     project, _ = applied_to(root)
     project.approve("flowers@1", role="owner", reason="good")

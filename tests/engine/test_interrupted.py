@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.engine.processes import interrupted_search, outcome
+from tests.engine.projects import NOW, make_project
 
 from tenure.engine.project import Project
 from tenure.stages.training import search
-from tests.engine.processes import interrupted_search, outcome
-from tests.engine.projects import NOW, make_project
 
 
 def test_ctrl_c_during_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,11 +35,12 @@ def test_ctrl_c_during_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_left_is_shown_as_it_was_planned(applied: Path) -> None:
     """An interrupted retraining is not called pointless: the new rows have not been read yet."""
+    from tests.engine.processes import Hooked
+    from tests.engine.projects import write_flowers
+
     from tenure.core.errors import Interrupted
     from tenure.engine import project as engine
     from tenure.engine.compiling import stage_of
-    from tests.engine.processes import Hooked
-    from tests.engine.projects import write_flowers
 
     def stop(resource: object) -> None:
         raise Interrupted("stopped")

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.engine.processes import POINTS, apply_until, outcome, search_until
+from tests.engine.projects import NOW, make_project
 
 from tenure.engine.project import Project
 from tenure.stages.training import search
 from tenure.state.chain import verify
-from tests.engine.processes import POINTS, apply_until, outcome, search_until
-from tests.engine.projects import NOW, make_project
 
 KILLED = -signal.SIGKILL
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.engine.projects import NOW, merged, write_spec
 
 from tenure.core.digest import digest_bytes, digest_file
 from tenure.engine.project import Project
 from tenure.plan.action import Action
-from tests.engine.projects import NOW, merged, write_spec
 
 RETIRED = {"state": "retired"}
 
@@ -75,7 +75,10 @@ def test_its_archive_holds_every_artifact_and_verifies(retired: Path) -> None:
         if record.address != "flowers/retirement/policy"
     }
     assert recorded <= inside
-    assert {record["address"] for record in records} >= {"flowers/training/model", "flowers/governance/version"}
+    assert {record["address"] for record in records} >= {
+        "flowers/training/model",
+        "flowers/governance/version",
+    }
 
 
 def test_after_it_the_spec_may_be_deleted(retired: Path) -> None:
@@ -87,7 +90,10 @@ def test_after_it_the_spec_may_be_deleted(retired: Path) -> None:
 def test_dates_bring_it_about_whatever_the_spec_says_of_its_state(applied: Path) -> None:
     write_spec(applied, {"retirement": {"deprecation_date": "2026-06-01", "retirement_date": "2026-09-01"}})
     assert applied_at(applied).exit_code == 0
-    for now, state in ((datetime(2026, 6, 1, tzinfo=UTC), "deprecated"), (datetime(2026, 9, 1, tzinfo=UTC), "gone")):
+    for now, state in (
+        (datetime(2026, 6, 1, tzinfo=UTC), "deprecated"),
+        (datetime(2026, 9, 1, tzinfo=UTC), "gone"),
+    ):
         just_before = Project(applied, now=now - timedelta(seconds=1))
         assert not just_before.plan().changed
         assert applied_at(applied, now).exit_code == 0

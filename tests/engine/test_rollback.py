@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.engine.projects import NOW, write_flowers
 
 from tenure.core.errors import TenureError
 from tenure.engine.project import Project
-from tests.engine.projects import NOW, write_flowers
 
 
 @pytest.fixture

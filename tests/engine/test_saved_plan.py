@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.engine.projects import NOW, write_flowers, write_spec
 
 from tenure.core.errors import StalePlan
 from tenure.engine.project import Project
 from tenure.plan.action import Action
 from tenure.plan.change import Plan, from_json, to_json
-from tests.engine.projects import NOW, write_flowers, write_spec
 
 RETRAIN = {"training": {"limits": {"max_trials": 3}}}
 
@@ -52,7 +52,9 @@ def test_it_does_what_it_shows_and_nothing_else(applied: Path) -> None:
     assert result.exit_code == 0
     announced = {change.address for change in plan.models[0].acting}
     assert {step.address for step in result.models[0].steps} == announced
-    assert {entry.address for entry in project.reader.journal() if entry.apply_id == result.apply_id} <= announced
+    assert {
+        entry.address for entry in project.reader.journal() if entry.apply_id == result.apply_id
+    } <= announced
     assert result.plan_digest == plan.digest
     assert "serial" in refused(applied, plan)
 
@@ -145,7 +147,9 @@ def quiet(plan: Plan, locals_: set[str], action: Action) -> Plan:
     """The plan as if these addresses had another action."""
     (model,) = plan.models
     changes = tuple(
-        msgspec.structs.replace(change, action=action) if change.address.split("/", 1)[1] in locals_ else change
+        msgspec.structs.replace(change, action=action)
+        if change.address.split("/", 1)[1] in locals_
+        else change
         for change in model.changes
     )
     return msgspec.structs.replace(plan, models=(msgspec.structs.replace(model, changes=changes),))

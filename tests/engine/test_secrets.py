@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.projects import NOW, make_project
 
 from tenure.cli.main import run
 from tenure.engine.project import Project
 from tenure.plan.change import to_json
-from tests.engine.projects import NOW, make_project
 
 CANARY = "c4n4ry-s3cr3t"
 SOURCE: dict[str, Any] = {
@@ -28,12 +28,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose rows are in a database that only the secret leads to."""
     import csv
 
-    root = make_project(tmp_path / "project", {"data": {"sources": {"flowers": SOURCE}}, "evaluation": {"gates": []}})
+    root = make_project(
+        tmp_path / "project", {"data": {"sources": {"flowers": SOURCE}}, "evaluation": {"gates": []}}
+    )
     monkeypatch.setenv("SHOP_DB", CANARY)
     with (root / "data" / "flowers.csv").open(newline="") as stream:
         names, *rows = list(csv.reader(stream))
     with closing(sqlite3.connect(root / "data" / f"{CANARY}.db")) as connection:
-        connection.execute(f"CREATE TABLE flowers ({names[0]} REAL, {names[1]} REAL, {names[2]} TEXT, {names[3]} TEXT)")
+        connection.execute(
+            f"CREATE TABLE flowers ({names[0]} REAL, {names[1]} REAL, {names[2]} TEXT, {names[3]} TEXT)"
+        )
         connection.executemany("INSERT INTO flowers VALUES (?, ?, ?, ?)", rows)
         connection.commit()
     return root
@@ -65,7 +69,9 @@ def test_a_canary_is_in_no_byte_that_is_kept_or_shown(
     assert CANARY.encode() not in to_json(Project(root, now=NOW).plan())
 
 
-@pytest.mark.parametrize("connection", [SOURCE["connection"], "nosuch+dialect://u:${env:SHOP_DB}@h/d", "${env:SHOP_DB}"])
+@pytest.mark.parametrize(
+    "connection", [SOURCE["connection"], "nosuch+dialect://u:${env:SHOP_DB}@h/d", "${env:SHOP_DB}"]
+)
 def test_nor_when_the_connection_fails(
     root: Path, connection: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

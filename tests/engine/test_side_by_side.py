@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.processes import CONTEXT, Hooked, race
+from tests.engine.projects import NOW, make_project, write_spec
 
 from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
-from tests.engine.processes import CONTEXT, Hooked, race
-from tests.engine.projects import NOW, make_project, write_spec
 
 
 def raced(root: Path, models: tuple[str, str]) -> list[dict[str, Any]]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from tests.engine.projects import NOW, make_project, merged, write_flowers, write_spec
 
 from tenure.engine.project import Project
 from tenure.engine.result import RunResult
 from tenure.state.record import Fact
-from tests.engine.projects import NOW, make_project, merged, write_flowers, write_spec
 
 DAY = timedelta(days=1)
 CANARY = {"deployment": {"rollout": {"strategy": "canary", "steps": [10, 100], "bake_time": "1d"}}}
@@ -171,8 +171,10 @@ def test_dates_are_kept(applied: Path) -> None:
     write_spec(applied, dated)
     project = Project(applied, now=NOW, actor="ann")
     assert project.apply(project.plan()).exit_code == 0
-    for day, state in ((datetime(2026, 6, 2), "deprecated"), (datetime(2026, 9, 2), "gone")):
-        at = day.replace(tzinfo=NOW.tzinfo)
+    for at, state in (
+        (datetime(2026, 6, 2, tzinfo=UTC), "deprecated"),
+        (datetime(2026, 9, 2, tzinfo=UTC), "gone"),
+    ):
         project, result = ran(applied, at)
         assert result.applied is not None, state
         assert result.applied.exit_code == 0

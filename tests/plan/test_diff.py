@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import msgspec
 import pytest
 
 from tenure.core.digest import digest

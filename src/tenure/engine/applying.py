@@ -334,7 +334,7 @@ class _Walk:
                 seconds,
                 detail,
                 error.hint,
-            )  # fmt: skip
+            )
         )
         self.run.emit(StepFailed(item.address, error.summary, detail, error.hint))
         self._worsen(error.exit_code)

@@ -1,4 +1,4 @@
-"""What people decide outside a spec: approvals, acknowledgements, rollbacks, retrainings. Each becomes a recorded fact."""
+"""What people decide outside a spec: approvals, acknowledgements, rollbacks, retrainings. Each is recorded."""
 
 from __future__ import annotations
 
