@@ -40,7 +40,7 @@ def timed(action: Callable[[], object], repeat: int, warm_up: int = 1) -> Timing
     return Timing(seconds)
 
 
-def timed_process(command: Sequence[str], repeat: int, cwd: Path | None = None) -> Timing:
+def timed_process(command: Sequence[str], repeat: int, cwd: Path | None = None, warm_up: int = 1) -> Timing:
     """Run a whole process `repeat` times, from its start to its exit. It must succeed."""
 
     def run() -> None:
@@ -48,7 +48,7 @@ def timed_process(command: Sequence[str], repeat: int, cwd: Path | None = None) 
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
 
-    return timed(run, repeat)
+    return timed(run, repeat, warm_up)
 
 
 def heading(title: str) -> None:
