@@ -238,6 +238,15 @@ def test_time_alone_is_seen(living: Path, now: datetime) -> None:
     same(remembered(living), Project(living, now=LATER))
 
 
+def test_a_clock_that_went_back_is_seen(applied: Path) -> None:
+    """Past its greatest age the model is proposed for deprecation; a day before it is not."""
+    old = remembered(applied, NOW + timedelta(days=600))
+    assert any("Proposed" in note for change in old.models[0].changes for note in change.notes)
+    young = remembered(applied, NOW + timedelta(days=500))
+    same(young, Project(applied, now=NOW + timedelta(days=500)))
+    assert young.models != old.models
+
+
 def test_an_older_state_that_was_put_back_is_seen(living: Path) -> None:
     """Two histories of the same length that part: a counter would take the second for the first."""
     state = living / ".tenure" / "dev" / "state.db"

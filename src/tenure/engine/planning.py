@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tenure.core.errors import TenureError
 from tenure.core.files import Look, Stamp, now_ns, settled
@@ -37,13 +37,29 @@ from tenure.state.encoding import collector_paused
 from tenure.state.opening import open_reader
 
 if TYPE_CHECKING:
-    from tenure.engine.project import Project
+    from tenure.engine.specs import Specs
+    from tenure.spec.project import ProjectConfig
     from tenure.state.record import ModelState
-    from tenure.state.store import Revision
+    from tenure.state.store import Revision, StateReader
+
+
+class Planned(Protocol):
+    """What is planned: a project in one environment. Its specs and its configuration load when they are asked for."""
+
+    root: Path
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def specs(self) -> Specs: ...
+    @property
+    def config(self) -> ProjectConfig: ...
+    @property
+    def reader(self) -> StateReader: ...
 
 
 def make_plan(
-    project: Project, overrides: Sequence[str], select: Sequence[str], exclude: Sequence[str], refresh: bool
+    project: Planned, overrides: Sequence[str], select: Sequence[str], exclude: Sequence[str], refresh: bool
 ) -> Plan:
     """The plan of the selected models, of all by default. Raises SpecError when a selected spec is invalid."""
     with collector_paused():
@@ -52,7 +68,7 @@ def make_plan(
         return plan or plan_afresh(project, select, exclude, refresh)
 
 
-def plan_afresh(project: Project, select: Sequence[str], exclude: Sequence[str], refresh: bool) -> Plan:
+def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str], refresh: bool) -> Plan:
     """The same without remembering anything."""
     compiled = project.specs.compiled(select, exclude)
     everything = not select and not exclude
@@ -66,7 +82,7 @@ def plan_afresh(project: Project, select: Sequence[str], exclude: Sequence[str],
     others = (model for model, state in states.items() if model not in named and not state.tombstone)
     return Plan(
         tool_version=VERSION,
-        environment=project.environment,
+        environment=project.config.env.name,
         at=now,
         models=tuple(plans),
         unmanaged=tuple(sorted(others)) if everything else (),
@@ -93,7 +109,7 @@ class _Planning:
     """
 
     def __init__(
-        self, project: Project, memo: Memo, files: Mapping[str, Stamp | None], refresh: bool, began: int
+        self, project: Planned, memo: Memo, files: Mapping[str, Stamp | None], refresh: bool, began: int
     ) -> None:
         self.project, self.memo, self.files = project, memo, files
         self.refresh, self.began, self.now = refresh, began, project.now
@@ -102,7 +118,7 @@ class _Planning:
         self.dirty = False
 
     @classmethod
-    def begun(cls, project: Project, overrides: Sequence[str], refresh: bool) -> _Planning | None:
+    def begun(cls, project: Planned, overrides: Sequence[str], refresh: bool) -> _Planning | None:
         """Look at everything that stands for all models; None when the ordinary path has to say what is wrong."""
         began = now_ns()
         try:
