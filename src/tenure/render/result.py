@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tenure.core.errors import Interrupted
 from tenure.core.units import format_seconds
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult, StepResult
 from tenure.plan.view import Blocker
@@ -116,7 +117,8 @@ def _model(model: ModelResult) -> Iterator[Line]:
     stopped = [
         step for step in model.steps if step.outcome in ("failed", "blocked") and not _only_waits(step)
     ]
-    if not stopped and not model.error:
+    interrupted = model.exit_code == Interrupted.exit_code and model.remaining
+    if not stopped and not model.error and not interrupted:
         return
     yield line(Styled(model.model, "title"))
     for step in stopped:

@@ -18,7 +18,8 @@ class LogisticRegressionSpace(SpecModel):
     C: Dimension = field(
         Effect.RETRAIN,
         "Inverse strength of the L2 penalty; smaller is more cautious.",
-        LogUniform(type="loguniform", low=0.001, high=100),
+        # Far below, every probability nears the base rate while the ranking stays: roc_auc would not notice.
+        LogUniform(type="loguniform", low=0.01, high=100),
     )
     max_iter: Dimension = field(Effect.RETRAIN, "Most steps of the solver.", Fixed(type="fixed", value=500))
 
