@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from tenure.core.effect import Effect
 from tenure.lifecycle import Model
 from tenure.spec.base import effect_of
+from tenure.spec.fragments import Fragments
 from tenure.spec.schema import check, schema_of
 from tenure.spec.shape import blocks
 from tenure.spec.validate import load
@@ -58,7 +59,13 @@ def test_the_schema_is_a_schema_and_has_every_field() -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_every_example_is_valid_by_both(path: Path) -> None:
-    loaded = load(path, Model, file=f"specs/{path.name}")
+    loaded = load(
+        path,
+        Model,
+        fragments=Fragments(ROOT / "conf"),
+        variables={"max_trials": 6},
+        file=f"specs/{path.name}",
+    )
     assert loaded.value is not None, loaded.diagnostics
     assert not loaded.diagnostics
     assert not list(Draft202012Validator(schema_of(Model)).iter_errors(loaded.data))

@@ -20,7 +20,8 @@ SLOW = {"flights"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "specs", path / "specs", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("specs", "conf"):
+        shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
     spec = importlib.util.spec_from_file_location("fetch_data", ROOT / "specs" / "fetch_data.py")
     assert spec
     assert spec.loader
