@@ -43,7 +43,8 @@ class Metadata(SpecModel):
 
     name: Name = field(
         Effect.BREAKING,
-        "The model's name: lower-case letters, digits and hyphens. It is part of every address and URL, and is never reused.",
+        "The model's name: lower-case letters, digits and hyphens. It is part of every address and URL, and is never "
+        "reused.",
         examples=["weather"],
     )
     owner: str | None = field(Effect.METADATA, "The team or person who answers for the model.", None)

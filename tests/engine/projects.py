@@ -1,4 +1,4 @@
-"""Small real projects for tests of the engine: a CSV of flowers, one quick algorithm, everything else as users have it."""
+"""Small real projects for tests of the engine: a CSV of flowers, one quick algorithm, the rest as users have it."""
 
 from __future__ import annotations
 

@@ -157,7 +157,11 @@ def test_combining_edits_is_never_milder_than_the_worst(applied: Path) -> None:
 
 
 def test_a_failed_gate_ends_with_exit_code_3_where_nothing_is_deployed_either(tmp_path: Path) -> None:
-    changes = {"deployment": None, "monitoring": None, "evaluation": {"gates": [{"metric": "accuracy", "min": 0.999}]}}
+    changes = {
+        "deployment": None,
+        "monitoring": None,
+        "evaluation": {"gates": [{"metric": "accuracy", "min": 0.999}]},
+    }
     project = Project(make_project(tmp_path, changes), now=NOW)
     result = project.apply(project.plan())
     assert result.exit_code == 3

@@ -38,7 +38,9 @@ def _said(change: Change) -> str:
     """The change, or what stands in its way."""
     if change.action is not Action.BLOCKED:
         return change.sentence
-    return " ".join((change.sentence, "; ".join(f"Blocked: {blocker.text}." for blocker in change.blockers))).strip()
+    return " ".join(
+        (change.sentence, "; ".join(f"Blocked: {blocker.text}." for blocker in change.blockers))
+    ).strip()
 
 
 def _allowed(change: Change) -> bool:

@@ -77,7 +77,9 @@ def model_lines(model: ModelPlan) -> Iterator[Line]:
         if change.action is not Action.NONE or change.notes:
             demanded = frozenset(change.conditions)
             known = [(part, name) for part, name in said if part and part <= demanded]
-            yield from change_lines(change, *max(known, key=lambda item: len(item[0]), default=(frozenset(), "")))
+            yield from change_lines(
+                change, *max(known, key=lambda item: len(item[0]), default=(frozenset(), ""))
+            )
             said.append((demanded, change.address.split("/", 1)[-1]))
     same = sum(1 for change in model.changes if change.action is Action.NONE)
     if same:

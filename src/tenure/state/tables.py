@@ -2,8 +2,8 @@
 
 Records, documents, approvals, acknowledgements and the audit chain only grow. `heads` points at the record that counts
 now (ordinal 0) and at the last record of every numbered version, so that reading the present never scans the past.
-A model's `revision` is a random name that every write about it renews: equal revisions mean equal content, also after an
-older copy of the database was put back, which a counter could not promise.
+A model's `revision` is a random name that every write about it renews: equal revisions mean equal content, also after
+an older copy of the database was put back, which a counter could not promise.
 `documents` holds the configurations and effects of records once each, by digest: they repeat from record to record.
 """
 

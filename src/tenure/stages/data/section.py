@@ -133,9 +133,15 @@ def describe(resource: Resource) -> str:
     """What is read, and how it is divided."""
     data = Data.model_validate(resource.config["data"])
     read = ", ".join(f"{name} ({source.type})" for name, source in data.sources.items())
-    steps = [word for word, given in (("join", data.join), ("filter", data.filter), ("clean", data.cleaning)) if given]
+    steps = [
+        word
+        for word, given in (("join", data.join), ("filter", data.filter), ("clean", data.cleaning))
+        if given
+    ]
     checks = f"{len(data.checks)} check{'s' if len(data.checks) > 1 else ''}" if data.checks else ""
-    split = f"{data.split.type} split, {data.split.test:.0%} for the test" if data.split else "split off 20% for the test"
+    split = "split off 20% for the test"
+    if data.split:
+        split = f"{data.split.type} split, {data.split.test:.0%} for the test"
     return "; ".join(part for part in (f"read {read}", ", ".join(steps), checks, split) if part)
 
 

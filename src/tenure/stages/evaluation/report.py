@@ -122,7 +122,9 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         "confusion": confusion(truth, predictions),
     }
     blob = context.artifacts.put(msgspec.json.format(msgspec.json.encode(report)))
-    said = [verdict["text"] if verdict["passed"] else f"not passed: {verdict['text']}" for verdict in verdicts]
+    said = [
+        verdict["text"] if verdict["passed"] else f"not passed: {verdict['text']}" for verdict in verdicts
+    ]
     return Output(
         digest=digest([blob]),
         value=value,

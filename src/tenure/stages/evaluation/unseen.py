@@ -34,7 +34,7 @@ def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.
 
 
 def _keys(table: pa.Table, columns: list[str]) -> npt.NDArray[np.uint64]:
-    """A hash of each row's values; as text, so that a column read as integers once and as floats once compares equal."""
+    """A hash of each row's values, as text: a column read as integers once and as floats once compares equal."""
     import numpy as np
     import pyarrow as pa
     from pandas.util import hash_pandas_object

@@ -18,6 +18,7 @@ def subject_of(version_digest: str, rules: dict[str, Any]) -> str:
 
 
 def digest_of(value: dict[str, Any]) -> str:
+    """The digest of a standing: another decision is another approval."""
     return digest(value)
 
 

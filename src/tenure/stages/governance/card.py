@@ -19,7 +19,7 @@ _TEXTS = (
 def markdown(
     model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]
 ) -> str:
-    """The card of one version. `config` holds the `metadata` and `governance` blocks; a missing text is said to be missing."""
+    """The card of one version. `config` holds the `metadata` and `governance` blocks; missing texts are named."""
     return "\n".join(_lines(model, config, version, records)) + "\n"
 
 

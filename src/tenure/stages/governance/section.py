@@ -73,6 +73,7 @@ TEXTS = ("intended_use", "out_of_scope", "limitations", "ethical_considerations"
 
 
 def declare(identity: Identity, section: Governance | None) -> Iterable[Resource]:
+    """The version with the texts of its card, and the approval with its rules."""
     block = section or Governance()
     yield resource(
         identity.model,
@@ -129,6 +130,7 @@ def target(item: Resource, view: View) -> Target:
 
 
 def realise(item: Resource, wanted: Target | None, context: StageContext) -> Output:
+    """Register the version, or record how its approval stands."""
     if item.local == VERSION:
         return version.register(item, context)
     assert wanted is not None

@@ -33,8 +33,8 @@ def register(item: Resource, context: StageContext) -> Output:
     """Register the model that was just trained or evaluated.
 
     The latest model keeps its number: a new report or a new text updates its card. An older one that comes back, since
-    an edit was taken back, is a new version: the newest version is the one the spec asks for. A candidate that failed a gate is
-    registered too, with `passed: false`, so that it can be inspected.
+    an edit was taken back, is a new version: the newest version is the one the spec asks for. A candidate that failed
+    a gate is registered too, with `passed: false`, so that it can be inspected.
     """
     model = context.records["training/model"]
     report = context.records.get("evaluation/report")
@@ -75,7 +75,9 @@ def register(item: Resource, context: StageContext) -> Output:
         value=value,
         artifacts=artifacts,
         ordinal=number,
-        sentence=f"version {number}" if passed else f"version {number}, a candidate that did not pass its gates",
+        sentence=f"version {number}"
+        if passed
+        else f"version {number}, a candidate that did not pass its gates",
     )
 
 

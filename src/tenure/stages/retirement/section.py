@@ -120,6 +120,7 @@ def describe(resource: Resource) -> str:
 
 
 def declare(identity: Identity, section: Retirement | None) -> Iterable[Resource]:
+    """The policy; without a section its defaults, so that `state: retired` always works."""
     yield resource(
         identity.model,
         POLICY,
@@ -134,5 +135,6 @@ def target(item: Resource, view: View) -> Target:
 
 
 def realise(item: Resource, wanted: Target | None, context: StageContext) -> Output:
+    """Record where the model stands; archive a retired one."""
     assert wanted is not None
     return archive.carry_out(item, wanted.value, context)
