@@ -46,11 +46,14 @@ class Session:
         from tenure.core.errors import TenureError
         from tenure.core.events import ignore
         from tenure.engine.project import Project
+        from tenure.engine.workspace import not_a_project
 
         if not Path(self.directory).is_dir():
             raise TenureError(
                 "No such folder.", f"There is no folder {self.directory!r}.", "Name an existing one with -C."
             )
+        if not any((Path(self.directory) / name).is_dir() for name in ("specs", "conf", ".tenure")):
+            raise not_a_project(Path(self.directory).resolve() / "specs")
         self.overrides = tuple(overrides)
         environment = [f"env={self.environment}"] if self.environment else []
         return Project(

@@ -44,11 +44,7 @@ class Workspace:
         """Every spec as people see it (`specs/churn.yaml`) with the stamp of its file, in the order of their names."""
         folder = self.root / "specs"
         if not folder.is_dir():
-            raise TenureError(
-                "Not a Tenure project.",
-                f"There is no folder {folder}.",
-                "Start one with: tenure init\nOr name the project's folder: tenure -C DIR ...",
-            )
+            raise not_a_project(folder)
         found = {
             name: stamp
             for name, stamp in below(str(folder), SPEC_SUFFIXES, "specs/")
@@ -59,3 +55,12 @@ class Workspace:
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the project."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def not_a_project(folder: Path) -> TenureError:
+    """The error for a project without the `folder` that makes it one."""
+    return TenureError(
+        "Not a Tenure project.",
+        f"There is no folder {folder}.",
+        "Start one with: tenure init\nOr name the project's folder: tenure -C DIR ...",
+    )

@@ -84,7 +84,7 @@ def test_the_plan_hears_about_new_rows(project: Any, rows: Any) -> None:
 
     (project.root / "rows.csv").unlink()
     gone = section.observe_inputs(declared, project.root, record)
-    assert (gone.changed, gone.sentences, gone.missing) == (None, (), ("rows",))
+    assert (gone.changed, gone.sentences, gone.missing) == (None, (), ("rows (no file rows.csv)",))
 
 
 def test_a_touched_file_is_hashed_and_found_unchanged(project: Any, rows: Any) -> None:

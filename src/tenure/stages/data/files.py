@@ -76,8 +76,10 @@ def fingerprint(
     """
     try:
         files = find(project, pattern)
-        if not files or any(file.is_dir() for file in files):
-            return {"missing": True}
+        if not files:
+            return {"missing": True, "reason": f"no file {pattern}"}
+        if any(file.is_dir() for file in files):
+            return {"missing": True, "reason": f"{pattern} is a folder"}
         stats = [file.stat() for file in files]
         found: dict[str, Any] = {
             "path": pattern,
