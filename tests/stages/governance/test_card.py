@@ -57,6 +57,7 @@ def card(**texts: str) -> str:
             "made_from": {"training/model": "sha256:m"},
             "causes": [{"id": "f1", "kind": "breach", "sentence": "Accuracy fell."}],
             "environment": {"python": "3.11"},
+            "code": {"tenure": "0.1.0", "digest": "sha256:c"},
             "seed": 7,
         },
     }

@@ -64,9 +64,9 @@ def _lines(
     )
     yield "## Lineage"
     yield ""
-    yield from _table(
-        ("made from", "digest"), [(k, f"`{v}`") for k, v in version["lineage"]["made_from"].items()]
-    )
+    lineage = version["lineage"]
+    made_from = [*lineage["made_from"].items(), ("code", lineage["code"]["digest"])]
+    yield from _table(("made from", "digest"), [(name, f"`{made}`") for name, made in made_from])
     for cause in version["lineage"]["causes"]:
         yield f"Made because: {cell(cause['sentence'])}"
         yield ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tenure.core.digest import digest
+from tenure.core.digest import digest, digest_file
 from tenure.core.units import format_instant
+from tenure.core.version import VERSION
 from tenure.graph.resource import Resource
 from tenure.stages.base import Output, StageContext
 from tenure.stages.governance import card
@@ -103,10 +106,20 @@ def lineage(context: StageContext) -> dict[str, Any]:
             for name in snapshot.causes
             if name in causes
         ],
+        "code": {"tenure": VERSION, "digest": code_digest()},
         "environment": environment,
         "environment_digest": digest(environment),
         "seed": context.records["training/search"].config.get("training", {}).get("seed"),
     }
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest over the source files of this Tenure: what made the version, also where nobody raised a version number."""
+    root = Path(__file__).parents[2]
+    return digest(
+        {file.relative_to(root).as_posix(): digest_file(file) for file in sorted(root.rglob("*.py"))}
+    )
 
 
 def packages() -> dict[str, str]:
