@@ -36,6 +36,8 @@ TOGETHER = "These settings do not go together."
 MISTAKES = [
     # text, place, summary, part of the detail, part of the way out
     ("nots: x", "4:1, nots", UNKNOWN, "'nots' is not a key of the document", "'notes'"),
+    ("deflauts: [x]", "4:1, deflauts", UNKNOWN, "'deflauts' is not a key of the document", "'defaults'"),
+    ("variabels: {a: 1}", "4:1, variabels", UNKNOWN, "", "'variables'"),
     ("limits: {max_trails: 3}", "4:10, limits > max_trails", UNKNOWN, "`limits`", "'max_trials'"),
     ("limits: {zzz: 3}", "4:10, limits > zzz", UNKNOWN, "", "Valid here: high, low,"),
     ("limits: {max_trials: many}", "4:22, limits > max_trials", TYPE, "a whole number, not 'many'", ""),

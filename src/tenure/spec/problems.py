@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from tenure.core.diagnostics import Diagnostic, closest, way_out
 from tenure.core.spans import Path
 from tenure.spec.base import FieldProblem, SpecModel
-from tenure.spec.compose.composed import Composed
+from tenure.spec.compose.composed import DEFAULTS, VARIABLES, Composed
 from tenure.spec.shape import Block, Kinds, Leaf, Located, Shape, locate
 
 _WRONG_TYPE = "The value has the wrong type."
@@ -179,11 +179,13 @@ def _diagnostic(one: ErrorDetails, located: Located, composed: Composed) -> Diag
 def _unknown_key(path: Path, block: Block, composed: Composed) -> Diagnostic:
     *above, name = path
     where = _block_name(tuple(above))
+    # Composition has used up these two, which stand at the top of every document.
+    keys = block.keys if above else (*block.keys, DEFAULTS, VARIABLES)
     return composed.diagnostic(
         path,
         "The key is not known.",
         f"'{name}' is not a key of {where}; it would have no effect.",
-        way_out(str(name), block.keys),
+        way_out(str(name), keys),
         at_key=True,
     )
 
