@@ -72,7 +72,8 @@ def test_without_its_approval_a_version_waits_and_says_how_to_go_on(tmp_path: Pa
     assert "tenure approve flowers@1 --role owner" in hints(result)
     assert routes(project) == []
 
-    project.approve("flowers@1", role="someone", reason="not my call")
+    with pytest.raises(TenureError, match="Nobody asks for this role"):
+        project.approve("flowers@1", role="someone", reason="not my call")
     assert applied_to(root)[1].exit_code == 3
     project.approve("flowers@1", role="owner", reason="looked at the report")
     project, result = applied_to(root)

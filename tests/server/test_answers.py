@@ -186,7 +186,8 @@ def test_tensors_that_do_not_fit(asking, changes, status, words):
 
 
 @pytest.mark.parametrize(
-    "body", [[], {}, {"inputs": 3}, {"inputs": [], "outputs": 3}, tensors() | {"outputs": ["x"]}]
+    "body",
+    [[], {}, {"inputs": 3}, {"inputs": []}, {"inputs": [], "outputs": 3}, tensors() | {"outputs": ["x"]}],
 )
 def test_what_is_no_inference_request_at_all(asking, body):
     assert asking("POST", "/v2/models/churn/infer", body)[0] == 400

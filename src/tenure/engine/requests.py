@@ -45,6 +45,9 @@ def approvals(
     if match := _VERSION.fullmatch(subject):
         state = known(reader, match["model"])
         bound = version_subject(state, int(match["number"]))
+        rules = state.records["governance/approval"].config["governance"]["approvals"]
+        if decision == "approve":
+            _asked(role, {rule["role"] for rule in rules}, f"version {match['number']} of {state.model}")
         return (Approval(state.model, bound, role, decision, reason, by, at),)
     path = Path(subject)
     if not path.is_file():
@@ -57,7 +60,27 @@ def approvals(
     changed = [model for model in plan.models if model.changed]
     if not changed:
         raise PlanError("Nothing to approve.", f"The plan in {subject} changes nothing.")
+    if decision == "approve":
+        demands = [
+            item
+            for model in changed
+            for change in model.changes
+            for item in (*change.conditions, *change.blockers)
+        ]
+        _asked(role, {item.subject for item in demands if item.kind == "approval"}, f"the plan in {subject}")
     return tuple(Approval(model.model, model.digest, role, decision, reason, by, at) for model in changed)
+
+
+def _asked(role: str, roles: set[str], what: str) -> None:
+    """Refuse an approval in a role that nobody asks for: it would change nothing. A rejection always counts."""
+    if role in roles:
+        return
+    near = closest(role, sorted(roles))
+    raise TenureError(
+        "Nobody asks for this role.",
+        f"{what} needs the approval of: {', '.join(sorted(roles)) or 'nobody'}; {role!r} is none of them.",
+        f"Did you mean {near!r}?" if near else "Add the role under governance.approvals if it should decide.",
+    )
 
 
 def version_subject(state: ModelState, number: int) -> str:

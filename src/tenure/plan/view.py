@@ -15,18 +15,23 @@ from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Re
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """What must hold for a later step to be taken; known only once the steps before it are done."""
+    """What must hold for a later step to be taken; known only once the steps before it are done.
+
+    `subject` names what it is about where that is one thing: the role of an approval.
+    """
 
     kind: str
     text: str
+    subject: str = ""
 
 
 class Blocker(msgspec.Struct, frozen=True):
-    """What stands in the way now, and the way out: usually a command."""
+    """What stands in the way now, and the way out: usually a command. `subject` as for conditions."""
 
     kind: str
     text: str
     hint: str = ""
+    subject: str = ""
 
 
 class Target(msgspec.Struct, frozen=True):

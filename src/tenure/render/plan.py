@@ -99,7 +99,7 @@ def change_lines(
     yield line(
         Styled(f"{change.action.symbol:>3} ", style),
         Styled(local, "strong"),
-        Styled(f"  {change.sentence}{intended}"),
+        Styled(f"  {change.sentence}{intended}" if change.sentence else f" {intended}"),
         Styled(_result(change), "quiet"),
         indent=2,
         hang=8,

@@ -96,6 +96,8 @@ def read_tensors(document: Any) -> Asked:
     """Rows from the named tensors of a V2 inference request. Raises Problem 400 naming the tensor."""
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list):
         raise bad_request('An inference request is an object with a list of tensors, "inputs".')
+    if not document["inputs"]:
+        raise bad_request('The request has no tensors: "inputs" is empty.')
     columns: dict[str, list[Any]] = {}
     for position, tensor in enumerate(document["inputs"]):
         name, values = _tensor(tensor, position)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tenure.core.errors import StageError
 from tenure.ml.signature import ColumnType
 from tenure.stages.data.sources.csv import Csv
+from tenure.stages.data.text_table import decimal_commas
 
 WHERE = ("data", "sources", "s")
 
@@ -249,3 +250,17 @@ def test_a_packed_file_that_is_not_whole(tmp_path: Path, fields: dict[str, Any],
     with pytest.raises(StageError) as caught:
         source.load(tmp_path, WHERE)
     assert caught.value.detail == "rows.csv.gz: the packed file is damaged or not whole"
+
+
+def test_a_decimal_comma_is_read_as_the_source_says(tmp_path: Path) -> None:
+    text = "a;b;c;d\n3,14;1;1.234,5;x\n-2,5;2;2,0;y\n;3;3,0;z\n"
+    table = load(tmp_path, text, decimal=",")
+    assert table["a"].to_pylist() == [3.14, -2.5, None]
+    assert table["b"].to_pylist() == [1, 2, 3]
+    assert table["c"].to_pylist() == ["1.234,5", "2,0", "3,0"]
+    assert load(tmp_path, "a;b\n1.5;1\n2.5;2\n", decimal=",")["a"].to_pylist() == ["1.5", "2.5"]
+
+
+def test_decimal_commas_read_as_text_are_found(tmp_path: Path) -> None:
+    table = load(tmp_path, "a;b;c;d\n3,14;1;x,y;\n-2;2;1,5;\n;3;3,0;\n")
+    assert decimal_commas(table) == ["a"]

@@ -185,7 +185,9 @@ def test_a_file_that_vanishes_between_plan_and_apply(project: Any, rows: Rows) -
     block = {"sources": {"rows": {"type": "csv", "path": name}}, "target_column": "y"}
     assert section.observe_inputs(project.resource(block), project.root, None).missing == ()
     (project.root / name).unlink()
-    assert section.observe_inputs(project.resource(block), project.root, None).missing == ("rows (no file rows.csv)",)
+    assert section.observe_inputs(project.resource(block), project.root, None).missing == (
+        "rows (no file rows.csv)",
+    )
     assert failure(lambda: project.take(block)).summary == "a source file is missing"
 
 

@@ -130,10 +130,24 @@ def _read(
             f"{count} infinite value(s) of {name}.{column} are treated as missing"
             for column, count in infinities.items()
         ]
+        notes += _decimal_commas(name, source.type, tables[name])
         if before.get("digest") is None:
             before = before | {"digest": content_digest(tables[name]), "rows": table.num_rows}
         fingerprints[name] = before
     return tables, fingerprints
+
+
+def _decimal_commas(name: str, kind: str, table: pa.Table) -> list[str]:
+    """Numbers written as `3,14` are read as text unless the spec says so: worth a word, since nothing else would."""
+    from tenure.stages.data.text_table import decimal_commas
+
+    columns = decimal_commas(table) if kind == "csv" else []
+    if not columns:
+        return []
+    listed = ", ".join(columns)
+    return [
+        f"{listed} of {name} looks like numbers with a decimal comma, read as text; set decimal: ',' for the source"
+    ]
 
 
 def _selected(table: pa.Table, data: Data) -> pa.Table:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenure.core.errors import StageError
 from tenure.stages.data.files import UNREADABLE
@@ -52,6 +52,30 @@ _CAST = {
 }
 
 
+class _Writing(NamedTuple):
+    """How values are written in the files."""
+
+    timestamp_format: str | None
+    decimal: str
+
+
+def decimal_commas(table: pa.Table) -> list[str]:
+    """The text columns all of whose values look like numbers with a decimal comma."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for name in table.column_names:
+        column = table[name]
+        if not pa.types.is_string(column.type) or column.null_count == len(column):
+            continue
+        looks = pc.match_substring_regex(column.drop_null(), r"^\s*[+-]?[0-9]+(,[0-9]+)?\s*$")
+        comma = pc.match_substring(column.drop_null(), ",")
+        if pc.all(looks).as_py() and pc.any(comma).as_py():
+            found.append(name)
+    return found
+
+
 def read(
     files: Sequence[Path],
     *,
@@ -61,6 +85,7 @@ def read(
     types: Mapping[str, str],
     timestamp_format: str | None,
     where: Where,
+    decimal: str = ".",
 ) -> pa.Table:
     """All rows of the files in order, in canonical types.
 
@@ -92,11 +117,11 @@ def read(
 
         def table(paths: Sequence[Path]) -> pa.Table:
             scan = _scan(paths, names, delimiter, null_values)
-            kinds = _kinds(connection, scan, names, types, timestamp_format)
-            _refuse_misfits(connection, scan, names, types, timestamp_format, where)
+            writing = _Writing(timestamp_format, decimal)
+            kinds = _kinds(connection, scan, names, types, writing)
+            _refuse_misfits(connection, scan, names, types, writing, where)
             items = ", ".join(
-                f"{_cast(n, kinds[name], timestamp_format)} AS {_quoted(name)}"
-                for n, name in enumerate(names)
+                f"{_cast(n, kinds[name], writing)} AS {_quoted(name)}" for n, name in enumerate(names)
             )
             return connection.sql(f"SELECT {items} FROM {scan}").to_arrow_table()
 
@@ -130,13 +155,13 @@ def _kinds(
     scan: str,
     names: Sequence[str],
     types: Mapping[str, str],
-    timestamp_format: str | None,
+    writing: _Writing,
 ) -> dict[str, str]:
     """The type of each column: what a sample allows is tested on every row."""
     free = {n: list(_LOOKS_LIKE) for n, name in enumerate(names) if name not in types}
     for source in (f"(SELECT * FROM {scan} LIMIT {_SAMPLE})", scan):
         items = [f"count(c{n})" for n in free if free[n]]
-        items += [f"count(*) FILTER ({_test(n, kind, timestamp_format)})" for n in free for kind in free[n]]
+        items += [f"count(*) FILTER ({_test(n, kind, writing)})" for n in free for kind in free[n]]
         if not items:
             break
         counts = iter(_row(connection, f"SELECT {', '.join(items)} FROM {source}"))
@@ -154,13 +179,13 @@ def _refuse_misfits(
     scan: str,
     names: Sequence[str],
     types: Mapping[str, str],
-    timestamp_format: str | None,
+    writing: _Writing,
     where: Where,
 ) -> None:
     for n, name in enumerate(names):
         if name not in types or types[name] == "string":
             continue
-        misfit = f"c{n} IS NOT NULL AND NOT ({_test(n, types[name], timestamp_format, declared=True)})"
+        misfit = f"c{n} IS NOT NULL AND NOT ({_test(n, types[name], writing, declared=True)})"
         count, example = _row(connection, f"SELECT count(*), min(c{n}) FROM {scan} WHERE {misfit}")
         if count:
             raise StageError(
@@ -171,23 +196,28 @@ def _refuse_misfits(
             )
 
 
-def _test(n: int, kind: str, timestamp_format: str | None, *, declared: bool = False) -> str:
+def _test(n: int, kind: str, writing: _Writing, *, declared: bool = False) -> str:
     """True where the value of column n is of a kind; false or null elsewhere."""
-    if kind == "timestamp" and timestamp_format:
-        return f"try_strptime({_text(n)}, {_literal(timestamp_format)}) IS NOT NULL"
+    if kind == "timestamp" and writing.timestamp_format:
+        return f"try_strptime({_text(n)}, {_literal(writing.timestamp_format)}) IS NOT NULL"
     pattern = _DECLARED.get(kind, _LOOKS_LIKE[kind]) if declared else _LOOKS_LIKE[kind]
-    return f"coalesce({pattern.format(t=_text(n))}, false)"
+    return f"coalesce({pattern.format(t=_text(n, kind, writing))}, false)"
 
 
-def _cast(n: int, kind: str, timestamp_format: str | None) -> str:
-    if kind == "timestamp" and timestamp_format:
-        parsed = f"strptime({_text(n)}, {_literal(timestamp_format)})"
+def _cast(n: int, kind: str, writing: _Writing) -> str:
+    if kind == "timestamp" and writing.timestamp_format:
+        parsed = f"strptime({_text(n)}, {_literal(writing.timestamp_format)})"
         return f"make_timestamp(epoch_us(CAST({parsed} AS TIMESTAMPTZ)))"
-    return _CAST[kind].format(c=f"c{n}", t=_text(n))
+    return _CAST[kind].format(c=f"c{n}", t=_text(n, kind, writing))
 
 
-def _text(n: int) -> str:
-    return _TRIMMED.format(c=f"c{n}")
+def _text(n: int, kind: str = "string", writing: _Writing | None = None) -> str:
+    """The trimmed text of column n; a number with the decimal point that SQL knows."""
+    text = _TRIMMED.format(c=f"c{n}")
+    if kind == "number" and writing is not None and writing.decimal == ",":
+        # A point in such a number separates thousands or is a mistake: either way this is no number.
+        return f"replace(replace({text}, '.', '?'), ',', '.')"
+    return text
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

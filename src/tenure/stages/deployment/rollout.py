@@ -257,7 +257,8 @@ def _obstacle(number: int, view: View) -> Blocker:
     missing = approval.get("missing", ()) if current else ()
     text = f"version {number} is not approved" + (f" by {', '.join(missing)}" if missing else "")
     role = missing[0] if missing else "ROLE"
-    return Blocker("approval", text, f'tenure approve {view.model}@{number} --role {role} --reason "..."')
+    way_out = f'tenure approve {view.model}@{number} --role {role} --reason "..."'
+    return Blocker("approval", text, way_out, role)
 
 
 def _eligible(record: Record, current: Mapping[str, Any], view: View) -> bool:

@@ -72,6 +72,7 @@ def standing(rules: dict[str, Any], version: Record, recorded: dict[str, Any] | 
             "approval",
             f"version {number} is not approved by {role}",
             f'tenure approve {view.model}@{number} --role {role} --reason "..."',
+            role,
         )
         for role in missing
     ) + tuple(Blocker("rejected", f"version {number} was rejected by {line}") for line in rejected)

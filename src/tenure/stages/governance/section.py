@@ -100,13 +100,13 @@ def conditions(item: Resource) -> tuple[Condition, ...]:
     """The approvals a promotion waits for."""
     if item.local != APPROVAL:
         return ()
-    rules = item.config["governance"]["approvals"]
     return tuple(
         Condition(
             "approval",
             f"approved by {rule['role']}" + (f" ({rule['min']} people)" if rule["min"] > 1 else ""),
+            rule["role"],
         )
-        for rule in rules
+        for rule in item.config["governance"]["approvals"]
     )
 
 

@@ -46,6 +46,9 @@ class Csv(SpecModel):
     encoding: Annotated[str, AfterValidator(_encoding)] = field(
         Effect.RETRAIN, "Encoding of the text.", "utf-8", examples=["latin-1", "cp1252", "utf-16"]
     )
+    decimal: Literal[".", ","] = field(
+        Effect.RETRAIN, "What stands between the whole and the decimals of a number.", "."
+    )
     null_values: tuple[str, ...] = field(
         Effect.RETRAIN,
         "Texts that stand for a missing value, written exactly so; an empty one always does.",
@@ -87,4 +90,5 @@ class Csv(SpecModel):
             types=self.types,
             timestamp_format=self.timestamp_format,
             where=where,
+            decimal=self.decimal,
         )
