@@ -61,13 +61,10 @@ def approvals(
     if not changed:
         raise PlanError("Nothing to approve.", f"The plan in {subject} changes nothing.")
     if decision == "approve":
-        demands = [
-            item
-            for model in changed
-            for change in model.changes
-            for item in (*change.conditions, *change.blockers)
-        ]
-        _asked(role, {item.subject for item in demands if item.kind == "approval"}, f"the plan in {subject}")
+        changes = [change for model in changed for change in model.changes]
+        roles = {item.subject for change in changes for item in change.conditions if item.kind == "approval"}
+        roles |= {item.subject for change in changes for item in change.blockers if item.kind == "approval"}
+        _asked(role, roles, f"the plan in {subject}")
     return tuple(Approval(model.model, model.digest, role, decision, reason, by, at) for model in changed)
 
 
