@@ -169,3 +169,13 @@ def test_a_failed_gate_ends_with_exit_code_3_where_nothing_is_deployed_either(tm
     assert "not passed: accuracy" in said["flowers/evaluation/report"]
     assert project.state("flowers").versions[1].value["passed"] is False
     assert changed(planned(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("state", ["deprecated", "retired"])
+def test_the_state_of_a_model_is_an_edit_towards_retirement(applied: Path, state: str) -> None:
+    write_spec(applied, {"state": state})
+    plan = planned(applied)
+    assert plan.effect is Effect.RETIRE
+    assert changed(plan).keys() == {"retirement/policy", "deployment/endpoint", "monitoring/monitor"} - (
+        {"monitoring/monitor"} if state == "deprecated" else set()
+    )

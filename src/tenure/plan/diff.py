@@ -27,6 +27,14 @@ from tenure.state.record import Fact, ModelState, Record
 RETIRED = "retired"
 NO_INPUTS = Inputs(changed=False)
 
+EFFECT_OF_REASON = {
+    Reason.LIFECYCLE: Effect.RETIRE,
+    Reason.DATE_PASSED: Effect.RETIRE,
+    Reason.ROLLOUT: Effect.RELEASE,
+    Reason.REQUEST: Effect.RELEASE,
+}
+"""What a binding's change costs where no field was edited: a state, a date, a bake time, a person's request."""
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -265,7 +273,7 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
     if same and configured and target.blockers:
         return _change(
             resource, record, Action.BLOCKED, target.reason, target.sentence, target=target, conditions=conditions,
-            intended=target.action, after=target.value, causes=causes,
+            intended=target.action, after=target.value, causes=causes, effect=EFFECT_OF_REASON.get(target.reason),
         )  # fmt: skip
     if same and configured and not renewing:
         return _change(
@@ -292,7 +300,7 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
         resource, record, target.action, Reason.INPUT_RENEWED if renewing and same else target.reason,
         target.sentence or (f"{_listed(fields)} changed." if fields else f"again: {desired.describe(resource)}"),
         fields=fields, target=target, conditions=conditions, after=None if renewing else target.value,
-        known=not renewing, causes=causes,
+        known=not renewing, causes=causes, effect=None if renewing else EFFECT_OF_REASON.get(target.reason),
     )  # fmt: skip
 
 
