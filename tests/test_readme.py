@@ -1,4 +1,4 @@
-"""The README is true: its spec is valid, its commands exist, its links lead somewhere."""
+"""The README and the first steps are true: their specs are valid, their commands exist, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -14,25 +14,31 @@ from tenure.rules import check
 from tenure.spec.validate import load_text
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/first-model.md")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+LINKS = [
+    (name, link) for name, text in TEXTS.items() for link in sorted(set(re.findall(r"\]\(([^)#]+)\)", text)))
+]
 
 
-def test_the_spec_shown_is_valid() -> None:
-    (spec,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    loaded = load_text(spec, Model, "README.md")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_spec_shown_is_valid(page: str) -> None:
+    (spec,) = re.findall(r"```yaml\n(.*?)```", TEXTS[page], re.DOTALL)
+    loaded = load_text(spec, Model, page)
     assert not has_errors(loaded.diagnostics), loaded.diagnostics
     assert loaded.value is not None
     assert check(loaded.value) == ()
 
 
-def test_every_command_shown_exists() -> None:
-    shown = set(re.findall(r"(?m)^(?:\$ )?tenure ([a-z]+)", README)) | set(
-        re.findall(r"`tenure ([a-z]+)", README)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_shown_exists(page: str) -> None:
+    shown = re.findall(r"(?m)^(?:\$ )?tenure ([a-z]+)", TEXTS[page]) + re.findall(
+        r"`tenure ([a-z]+)", TEXTS[page]
     )
     assert shown
-    assert shown <= set(VERBS)
+    assert set(shown) <= set(VERBS)
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_every_link_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_every_link_leads_somewhere(page: str, link: str) -> None:
+    assert ((ROOT / page).parent / link).exists()
