@@ -1,10 +1,16 @@
-"""What every test may use: the one browser there is, or a reason why there is none."""
+"""What every test may use: the one browser there is, or a reason why there is none; how properties are tested."""
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# A machine that is busy makes no property false; and where a merge waits, the same examples are tried each time.
+settings.register_profile("tenure", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("tenure")
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
