@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import msgspec
 
+from tenure.core.address import Address
 from tenure.core.leaves import flatten
 from tenure.core.units import format_seconds
 from tenure.render.page import BLANK, Line, Styled, clip, line, table
@@ -91,14 +91,26 @@ def record_lines(record: Record) -> list[Line]:
 
 
 def in_order(records: Mapping[str, Record]) -> list[Record]:
-    """Each record after those it was made from."""
-    sorter = TopologicalSorter(
-        {local: sorted(need for need in item.inputs if need in records) for local, item in records.items()}
+    """The records by stage, as a model passes them, and within a stage each after those it was made from."""
+    from tenure.lifecycle import STAGES
+
+    position = {stage.NAME: number for number, stage in enumerate(STAGES)}
+    seen: set[str] = set()
+    placed: list[Record] = []
+
+    def place(local: str) -> None:
+        if local in seen or local not in records:
+            return
+        seen.add(local)
+        for need in sorted(records[local].inputs):
+            place(need)
+        placed.append(records[local])
+
+    for local in sorted(records):
+        place(local)
+    return sorted(
+        placed.values(), key=lambda record: position.get(Address(record.address).stage, len(position))
     )
-    try:
-        return [records[local] for local in sorter.static_order()]
-    except CycleError:
-        return list(records.values())
 
 
 def facts_lines(value: Any) -> list[Line]:
