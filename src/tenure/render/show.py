@@ -108,9 +108,7 @@ def in_order(records: Mapping[str, Record]) -> list[Record]:
 
     for local in sorted(records):
         place(local)
-    return sorted(
-        placed.values(), key=lambda record: position.get(Address(record.address).stage, len(position))
-    )
+    return sorted(placed, key=lambda record: position.get(Address(record.address).stage, len(position)))
 
 
 def facts_lines(value: Any) -> list[Line]:
