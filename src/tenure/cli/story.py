@@ -226,6 +226,7 @@ class Demo:
             self._month(start, observed)
             if self._breach(after):
                 self._labels_changed(after)
+                self.tenure("--now", after.isoformat(), "report", MODEL)
                 return after
         raise TenureError("The demo did not go as told.", "No breach was confirmed in 2013.")
 
@@ -413,10 +414,9 @@ class Demo:
         self.say(f"\n   + specs/{SUCCESSOR}.yaml: the same data and search, so it takes the old one's place")
 
     def evidence(self) -> None:
-        self.chapter("9. What remains: history, card, report, and an audit log that verifies")
+        self.chapter("9. What remains: history, card, and an audit log that verifies")
         self.tenure("history", MODEL)
         self.tenure("audit", "verify")
-        self.tenure("report", MODEL)
         card = self.folder / "MODEL_CARD.md"
         with card.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
             self.command(["card", MODEL])
@@ -427,7 +427,7 @@ class Demo:
         program = "tenure" if shutil.which("tenure") else str(Path(sys.executable).with_name("tenure"))
         self.say(f"   {program} show {MODEL}")
         self.say(f"   {card.name}: the card of the last version, written from facts")
-        self.say(f"   .tenure/dev/reports/{MODEL}.html: the monitoring report, one page for a browser")
+        self.say(f"   .tenure/dev/reports/{MODEL}.html: the monitoring report of the breach, for a browser")
 
     # ---- commands whose output is not shown ----------------------------------------------------------------------
 
