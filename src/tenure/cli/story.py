@@ -13,7 +13,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -424,7 +423,9 @@ class Demo:
         self.chapter("The end")
         self.say(f"\nTold in {seconds:.0f} seconds. Everything is still there to look around in:")
         self.say(f"   cd {self.folder}")
-        program = "tenure" if shutil.which("tenure") else str(Path(sys.executable).with_name("tenure"))
+        # The environment of this process need not be the one of the shell it was started from.
+        beside = Path(sys.executable).with_name("tenure")
+        program = str(beside) if beside.is_file() else "tenure"
         self.say(f"   {program} show {MODEL}")
         self.say(f"   {card.name}: the card of the last version, written from facts")
         self.say(f"   .tenure/dev/reports/{MODEL}.html: the monitoring report of the breach, for a browser")
