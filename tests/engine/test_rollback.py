@@ -80,3 +80,13 @@ def test_a_second_request_replaces_the_first(twice: Path) -> None:
         project.rollback("flowers", to=2, reason="second thought")
     assert project.apply(project.plan()).exit_code == 0
     assert serving(project) == 1
+
+
+def test_going_back_does_not_need_the_data_a_version_was_made_from(twice: Path) -> None:
+    """Data may be deleted by right; an emergency must not wait for them."""
+    project = Project(twice, now=NOW, actor="ann")
+    lost = project.artifacts.local(project.state("flowers").versions[1].artifacts["snapshot"])
+    lost.chmod(0o600)
+    lost.unlink()
+    result = project.apply(project.rollback("flowers", reason="too many complaints"))
+    assert serving(project) == 1, result

@@ -11,6 +11,7 @@ from tests.engine.projects import NOW, make_project, merged, write_flowers, writ
 
 from tenure.engine.project import Project
 from tenure.engine.result import RunResult
+from tenure.state.chain import verify
 from tenure.state.record import Fact
 
 DAY = timedelta(days=1)
@@ -198,3 +199,18 @@ def test_words_edited_along_with_a_cause_are_shown_in_the_plan(breached: Path) -
     (model,) = Project(breached, now=NOW).plan().models
     (version,) = [change for change in model.changes if change.address == "flowers/governance/version"]
     assert [item.path for item in version.fields] == ["metadata.owner"]
+
+
+def test_the_arrival_of_labels_is_in_the_audit_log(applied: Path) -> None:
+    labels = applied / "labels.csv"
+    labels.write_text("prediction_id,kind\n1,rose\n2,lily\n")
+    project = Project(applied, now=NOW, actor="ann")
+    assert project.labels("flowers", labels).new == 2
+    last = list(project.store.audit())[-1]
+    assert (last.action, last.actor, last.subject, last.data["new"]) == (
+        "labels.ingested",
+        "ann",
+        "flowers",
+        2,
+    )
+    assert verify(project.store.audit(), project.store.audit_head()) == []

@@ -149,8 +149,7 @@ class Project:
         """Carry out a plan, model by model, independent models side by side.
 
         Raises StalePlan before any effect when one of its models moved since it was made, and TenureError when the
-        clock went back. With `wait` a rollout step
-        whose bake time has not passed is waited for.
+        clock went back. With `wait` a rollout step whose bake time has not passed is waited for.
         """
         if plan.environment != self.environment:
             raise StalePlan(
@@ -295,7 +294,16 @@ class Project:
         """Take in the truth for logged predictions from a CSV or Parquet file."""
         from tenure.stages.monitoring.labels import ingest
 
-        return ingest(self.state(model), source, self.workspace.folders(model).labels)
+        counts = ingest(self.state(model), source, self.workspace.folders(model).labels)
+        # What the truth was said to be decides about retraining, so its arrival belongs to the audit log.
+        self.store.append_audit(
+            at=self.now,
+            actor=self.actor,
+            action="labels.ingested",
+            subject=model,
+            data=msgspec.to_builtins(counts),
+        )
+        return counts
 
     def report(self, model: str) -> Path:
         """Write the monitoring report of a model as one HTML file and return its path."""

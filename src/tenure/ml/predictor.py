@@ -23,6 +23,7 @@ from tenure.core.errors import StageError
 from tenure.ml import skops_file
 from tenure.ml.compiled import CompiledPreprocessor
 from tenure.ml.predictions import Predictions, from_probabilities
+from tenure.ml.predictor_files import BOOSTER, FILES, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
 from tenure.ml.recipe import Recipe, design_columns
 from tenure.ml.signature import Signature
 
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
 
 FORMAT = 1
-PREDICTOR = "predictor.json"
-PREPROCESSOR = "preprocessor.skops"
-SKOPS_ESTIMATOR = "estimator.skops"
-BOOSTER = "estimator.ubj"
-FILES = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
-"""Every file a predictor may have; a version keeps other artifacts beside them."""
 
 
 class Contents(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ both         `__unseen__` (not a reference value) where values are listed, and `
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -275,8 +275,3 @@ def _checksum(value: str) -> int:
 def _extreme(choose: Any, first: float | None, second: float | None) -> float | None:
     known = [value for value in (first, second) if value is not None]
     return choose(known) if known else None
-
-
-def by_name(columns: Iterable[Column]) -> Mapping[str, Column]:
-    """Profiles by column name."""
-    return {column.name: column for column in columns}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
 from tenure.core.errors import StageError, TenureError
-from tenure.ml.predictor import FILES
+from tenure.ml.predictor_files import FILES
 from tenure.ml.signature import InputColumn, rows_to_table
 from tenure.server.routing import Endpoint, LiveVersion, Table, endpoint_of
 from tenure.stages.deployment.versions import load_version

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -154,4 +153,3 @@ def _leaves(value: Any, prefix: str, effect: Effect) -> Iterator[tuple[str, Effe
 
 
 Model = TypeVar("Model", bound=SpecModel)
-Instant = date | datetime

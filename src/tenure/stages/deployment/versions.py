@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import ArtifactError, Blocked, StageError
+from tenure.ml.predictor_files import FILES
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
@@ -36,7 +37,8 @@ def verify_versions(context: StageContext, numbers: Iterable[int]) -> None:
     """Make sure that each version can serve before it gets a route. Raises StageError.
 
     A version that is released for the first time is loaded and predicts rows of the snapshot one by one and together.
-    One that has served before only has to be there undamaged: going back must not wait for libraries to load.
+    One that has served before only has to be there undamaged: going back must not wait for libraries to load, nor
+    for the data it was once made from.
     """
     before = context.previous.value.get("released", ()) if context.previous else ()
     for number in numbers:
@@ -49,8 +51,9 @@ def verify_versions(context: StageContext, numbers: Iterable[int]) -> None:
             )
         try:
             if number in before:
-                for blob in record.artifacts.values():
-                    context.artifacts.local(blob)
+                for name in FILES:
+                    if name in record.artifacts:
+                        context.artifacts.local(record.artifacts[name])
             else:
                 _verify_parity(context, number, load_version(context.artifacts, record))
         except ArtifactError as error:

@@ -6,7 +6,7 @@ It is written to the artifact store and, for people, to the archive folder of th
 
 from __future__ import annotations
 
-import io
+import shutil
 import zipfile
 from collections.abc import Iterable
 from typing import Any
@@ -50,21 +50,24 @@ def carry_out(item: Resource, value: dict[str, Any], context: StageContext) -> O
 def write(context: StageContext) -> str:
     """Write the archive of everything recorded about the model; returns its digest."""
     records = [*context.records.values(), *context.view.versions.values()]
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr(
-            zipfile.ZipInfo("records.json", EPOCH), msgspec.json.format(msgspec.json.encode(records))
-        )
-        for name in sorted(_blobs(records)):
-            bundle.writestr(zipfile.ZipInfo(f"blobs/{name}", EPOCH), context.artifacts.get(name))
-    data = buffer.getvalue()
-    name = context.artifacts.put(data)
     context.folders.archives.mkdir(parents=True, exist_ok=True)
     path = context.folders.archives / f"{context.model}.zip"
     partial = path.with_suffix(".zip.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
-    return name
+    try:
+        with zipfile.ZipFile(partial, "w") as bundle:
+            bundle.writestr(
+                zipfile.ZipInfo("records.json", EPOCH), msgspec.json.format(msgspec.json.encode(records))
+            )
+            for name in sorted(_blobs(records)):
+                # Piece by piece: a snapshot may be larger than memory.
+                entry = bundle.open(zipfile.ZipInfo(f"blobs/{name}", EPOCH), "w", force_zip64=True)
+                with entry, context.artifacts.local(name).open("rb") as blob:
+                    shutil.copyfileobj(blob, entry)
+        archive = context.artifacts.put_file(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return archive
 
 
 def _blobs(records: Iterable[Record]) -> set[str]:
