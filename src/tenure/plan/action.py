@@ -13,6 +13,8 @@ class Action(enum.StrEnum):
     REPLACE = "replace"
     PROMOTE = "promote"
     RETIRE = "retire"
+    ADOPT = "adopt"
+    FORGET = "forget"
     BLOCKED = "blocked"
     NONE = "none"
 
@@ -33,6 +35,8 @@ _SYMBOLS = {
     Action.REPLACE: "-/+",
     Action.PROMOTE: ">",
     Action.RETIRE: "-",
+    Action.ADOPT: "<",
+    Action.FORGET: "x",
     Action.BLOCKED: "?",
     Action.NONE: "=",
 }
@@ -58,3 +62,8 @@ class Reason(enum.StrEnum):
     NEED_BLOCKED = "need_blocked"
     RULE = "rule"
     RETIRED = "retired"
+    ADOPTED = "adopted"
+    PROMOTED = "promoted"
+    REMOVED = "removed"
+    MOVED = "moved"
+    DAMAGED = "damaged"

@@ -36,11 +36,22 @@ PAST = {
     Action.REPLACE: "to replace",
     Action.PROMOTE: "to promote",
     Action.RETIRE: "to retire",
+    Action.ADOPT: "to adopt",
+    Action.FORGET: "to forget",
     Action.BLOCKED: "blocked",
     Action.NONE: "unchanged",
 }
 
-_LEADING = (Action.RETIRE, Action.REPLACE, Action.CREATE, Action.PROMOTE, Action.UPDATE, Action.BLOCKED)
+_LEADING = (
+    Action.FORGET,
+    Action.RETIRE,
+    Action.REPLACE,
+    Action.ADOPT,
+    Action.CREATE,
+    Action.PROMOTE,
+    Action.UPDATE,
+    Action.BLOCKED,
+)
 
 
 class Estimate(NamedTuple):
@@ -95,6 +106,10 @@ def effect_words(model: ModelPlan) -> str:
             return "release: no retraining"
         case Action.RETIRE:
             return EFFECT_WORDS[Effect.RETIRE]
+        case Action.ADOPT:
+            return "taken over as it is: no retraining"
+        case Action.FORGET:
+            return "forgotten: its records leave the state, its artifacts stay"
         case Action.UPDATE:
             return "updated in place"
         case Action.BLOCKED:
