@@ -107,3 +107,21 @@ def test_what_a_killed_writer_left_is_swept_a_day_later(store: FolderArtifactSto
     store.put(b"two")
     assert not old.exists()
     assert recent.exists()
+
+
+def test_only_blobs_are_listed(store: FolderArtifactStore) -> None:
+    digest = store.put(b"one")
+    (store.root / ".2-b.part").write_bytes(b"half")
+    (store.root / "README").write_text("what a person put here")
+    (store.local(digest).parent / "note.txt").write_text("and here")
+    (store.root / "zz").mkdir()
+    (store.root / "zz" / ("a" * 64)).write_bytes(b"misplaced")
+    assert list(store.digests()) == [(digest, 3)]
+
+
+def test_verifying_finds_damage(store: FolderArtifactStore) -> None:
+    digest = store.put(b"0123456789")
+    store.local(digest).chmod(0o644)
+    store.local(digest).write_bytes(b"0123456780")
+    with pytest.raises(ArtifactError, match="damaged"):
+        store.verify(digest)

@@ -73,3 +73,15 @@ def test_what_is_no_digest_never_reaches_the_file_system(store: ArtifactStore, n
 def test_a_source_that_is_not_there(store: ArtifactStore, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be stored"):
         store.put_file(tmp_path / "nowhere")
+
+
+def test_every_blob_is_listed_with_its_size(store: ArtifactStore) -> None:
+    assert list(store.digests()) == []
+    names = {store.put(data): len(data) for data in (b"", b"one", b"two" * 1000)}
+    assert list(store.digests()) == sorted(names.items())
+
+
+def test_a_blob_is_verified_where_it_is_kept(store: ArtifactStore) -> None:
+    store.verify(store.put(b"whole"))
+    with pytest.raises(ArtifactError, match="missing"):
+        store.verify("sha256:" + "0" * 64)

@@ -78,6 +78,25 @@ class FolderArtifactStore:
         except OSError as error:
             raise _unreadable(digest, path, error) from error
 
+    def digests(self) -> Iterator[tuple[str, int]]:
+        """Every blob of the folder (see `ArtifactStore.digests`); other files are passed over."""
+        try:
+            for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+                for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                    name = PREFIX + path.name
+                    if path.name.startswith(folder.name) and _DIGEST.fullmatch(name) and path.is_file():
+                        yield name, path.stat().st_size
+        except OSError as error:
+            raise ArtifactError(
+                "The artifacts cannot be listed",
+                f"{error.filename}: {error.strerror}.",
+                "Check the permissions of the folder.",
+            ) from error
+
+    def verify(self, digest: str) -> None:
+        """Read a blob in pieces and check it (see `ArtifactStore.verify`)."""
+        self.local(digest)
+
     def _path(self, digest: str) -> Path:
         # The pattern also keeps names such as `../../etc/passwd` out of the file system.
         if _DIGEST.fullmatch(digest) is None:

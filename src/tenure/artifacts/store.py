@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -31,3 +32,9 @@ class ArtifactStore(Protocol):
 
     def size(self, digest: str) -> int:
         """The size of a blob in bytes. Raises ArtifactError when it is missing."""
+
+    def digests(self) -> Iterator[tuple[str, int]]:
+        """Every blob by its digest, with its size in bytes, in order of the digests. Contents are not checked."""
+
+    def verify(self, digest: str) -> None:
+        """Read a blob where it is kept, in pieces. Raises ArtifactError when it is missing or damaged."""
