@@ -20,6 +20,8 @@ from tenure.stages.features import section as features
 from tenure.stages.features.section import Features
 from tenure.stages.governance import section as governance
 from tenure.stages.governance.section import Governance
+from tenure.stages.lifecycle import section as lifecycle
+from tenure.stages.lifecycle.section import Lifecycle
 from tenure.stages.monitoring import section as monitoring
 from tenure.stages.monitoring.section import Monitoring
 from tenure.stages.retirement import section as retirement
@@ -92,6 +94,9 @@ class Model(SpecModel):
     monitoring: Monitoring | None = field(
         Effect.OPERATE, "What is watched while the model serves, and what follows from it.", None
     )
+    lifecycle: Lifecycle | None = field(
+        Effect.REAPPROVE, "What protects the model from being ended, and the name it had before.", None
+    )
 
 
 STAGES: tuple[Stage, ...] = (
@@ -103,6 +108,7 @@ STAGES: tuple[Stage, ...] = (
     retirement,
     deployment,
     monitoring,
+    lifecycle,
 )
 """Every stage, in the order in which a model passes them."""
 

@@ -90,11 +90,35 @@ def criterion_signal_exists(document: Model) -> Iterator[Finding]:
             )
 
 
+def protected_is_not_retired(document: Model) -> Iterator[Finding]:
+    """What must not end cannot be asked to end."""
+    if document.lifecycle and document.lifecycle.prevent_destroy and document.state.value == "retired":
+        yield Finding(
+            ("lifecycle", "prevent_destroy"),
+            "A protected model is to be retired.",
+            "state: retired ends the model, and prevent_destroy: true forbids it.",
+            "Set prevent_destroy to false and apply that first, or take state: retired back.",
+        )
+
+
+def renamed_from_another_name(document: Model) -> Iterator[Finding]:
+    """A model cannot be moved to where it is."""
+    if document.lifecycle and document.lifecycle.moved_from == document.metadata.name:
+        yield Finding(
+            ("lifecycle", "moved_from"),
+            "A model is moved from its own name.",
+            "moved_from is the name the model had before, and metadata.name the one it has now.",
+            "Name the earlier one, or remove moved_from.",
+        )
+
+
 RULES: tuple[Callable[[Model], Iterator[Finding]], ...] = (
     monitoring_needs_deployment,
     target_is_not_a_feature,
     retraining_needs_fresh_data,
     successor_is_another_model,
     criterion_signal_exists,
+    protected_is_not_retired,
+    renamed_from_another_name,
 )
 """Every rule across stages: adding one is a function and its name in this tuple."""

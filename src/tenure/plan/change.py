@@ -68,6 +68,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     """The plan of one model: what it was made for, and one change per resource in order.
 
     `lineage`, `serial`, `spec_digest` and `inputs_digest` are what a saved plan is checked against before any effect.
+    `content_digest` covers what the spec asks for without the words about it.
     """
 
     model: str
@@ -79,6 +80,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     lifecycle: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    content_digest: str = ""
 
     @property
     def acting(self) -> tuple[Change, ...]:
@@ -109,23 +111,17 @@ class ModelPlan(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """What approvals are bound to: the meaning of the plan, not when or on which serial it was made."""
-        return digest(
-            [
-                self.model,
-                self.spec_digest,
-                self.inputs_digest,
-                [
-                    [
-                        change.address,
-                        change.action.value,
-                        change.reason.value,
-                        [cause.id for cause in change.causes],
-                    ]
-                    for change in self.changes
-                ],
-            ]
-        )
+        """What approvals are bound to: what the plan means, not its words, nor when or on which serial it was made.
+
+        Another description, owner or label keeps an approval; anything that decides a result, the data that will be
+        read, a cause or an action voids it.
+        """
+        material = [
+            [change.address, change.action.value, change.reason.value, [cause.id for cause in change.causes]]
+            for change in self.changes
+            if change.action is not Action.NONE and change.reason is not Reason.METADATA_CHANGED
+        ]
+        return digest([self.model, self.content_digest, self.inputs_digest, material])
 
 
 class Plan(msgspec.Struct, frozen=True):

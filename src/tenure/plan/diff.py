@@ -25,6 +25,8 @@ from tenure.plan.view import Blocker, Condition, Inputs, Target, View
 from tenure.state.record import Fact, ModelState, Record
 
 RETIRED = "retired"
+REBUILD = "rebuild"
+"""What a cause of damage asks for: the one resource that its evidence names is made again, as it was."""
 NO_INPUTS = Inputs(changed=False)
 
 EFFECT_OF_REASON = {
@@ -76,6 +78,7 @@ def diff(
         lifecycle=desired.lifecycle,
         changes=tuple(changes),
         notes=tuple(_notes(recorded, inputs)),
+        content_digest=digest({item.local: item.content for item in desired.resources}),
     )
 
 
@@ -149,11 +152,18 @@ def inputs_digest(changes: list[Change], inputs: Mapping[str, Inputs]) -> str:
 
 
 def open_causes(resource: Resource, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
-    """The open facts that ask for what this resource is triggered by; a `notify` fact asks for nothing."""
+    """The open facts that ask for what this resource is triggered by, or for this very resource to be made again; a
+    `notify` fact asks for nothing."""
     return tuple(
         fact
         for fact in facts
-        if fact.settled_at is None and fact.mode != "notify" and fact.do in resource.triggers
+        if fact.settled_at is None
+        and fact.mode != "notify"
+        and (
+            fact.evidence.get("address") == resource.address
+            if fact.do == REBUILD
+            else fact.do in resource.triggers
+        )
     )
 
 
@@ -223,6 +233,9 @@ def _artifact(
 
 def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs: Inputs) -> Change:
     sentence = " ".join(fact.sentence for fact in causes)
+    damages = tuple(fact for fact in causes if fact.do == REBUILD)
+    if damages and (damages == causes or inputs.changed is False):
+        return _rebuilt(resource, record, damages, inputs)
     if inputs.changed is False:
         return _change(
             resource,
@@ -250,6 +263,29 @@ def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs
         causes=causes,
         known=False,
         effect=Effect.RETRAIN,
+    )
+
+
+def _rebuilt(resource: Resource, record: Record, damages: tuple[Fact, ...], inputs: Inputs) -> Change:
+    """Made again from what it was made from. The same content stops there; what reads the world may find another."""
+    sentence = f"{'. '.join(fact.sentence for fact in damages)}."
+    if inputs.seen and inputs.changed:
+        sentence += f" {' '.join(inputs.sentences)} It comes out differently, and what follows from it is made anew."
+    elif inputs.seen and inputs.changed is None:
+        sentence += " Whether its sources still give the same is known once they are read."
+    # A resource with an identity of its own stays that one, whatever is written about it again.
+    stays = resource.identity is not None
+    return _change(
+        resource,
+        record,
+        Action.UPDATE if stays else Action.REPLACE,
+        Reason.DAMAGED,
+        sentence,
+        fields=field_changes(record, resource),
+        causes=damages,
+        known=stays,
+        after=record.digest if stays else None,
+        effect=Effect.RETRAIN if inputs.changed else None,
     )
 
 

@@ -14,6 +14,7 @@ governance/approval value: number, subject, state (granted|waiting|rejected|gate
 retirement/policy value: state, deprecated_at, sunset, successor, consumers, archive
 deployment/endpoint value: target, state, routes [{version, share}], rollout, log, headers
 monitoring/monitor value: state, version, reference, released, signals, window, alerting, policies
+lifecycle/protection value: prevent_destroy; kept when the section is gone from the spec
 """
 
 from __future__ import annotations
@@ -28,13 +29,31 @@ import msgspec
 
 from tenure.core.events import EventSink
 from tenure.graph.resource import Resource
-from tenure.plan.view import Condition, Inputs, Target, View
+from tenure.plan.view import Blocker, Condition, Inputs, Target, View
 from tenure.state.record import Fact, Observation, Record, Tombstone
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
     from tenure.spec.base import SpecModel
     from tenure.state.store import TrialStore
+
+
+PROTECTION = "lifecycle/protection"
+
+
+def protected(records: Mapping[str, Record]) -> bool:
+    """Whether the recorded protection of a model (records by local address) forbids to retire or forget it."""
+    record = records.get(PROTECTION)
+    return record is not None and bool(record.value["prevent_destroy"])
+
+
+def protection(model: str) -> Blocker:
+    """What stands in the way of ending a protected model."""
+    return Blocker(
+        "protected",
+        f"{model} is protected by prevent_destroy, which was applied before",
+        f"Set lifecycle.prevent_destroy: false in its spec, then: tenure apply {model}",
+    )
 
 
 class Output(msgspec.Struct, frozen=True):

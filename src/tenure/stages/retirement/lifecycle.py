@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tenure.core.units import as_instant, format_instant, parse_duration, parse_instant
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Blocker, Target, View
+from tenure.stages.base import protected, protection
 
 if TYPE_CHECKING:
     from tenure.stages.retirement.section import Retirement
@@ -38,8 +39,9 @@ def standing(policy: Retirement, view: View) -> Target:
             (Blocker("never_active", f"{view.model} was never released, so there is nothing to retire"),),
             "active",
         )
-    if blockers and state == "active" and view.versions:
-        # Consumers must hear of it before they can acknowledge: a blocked retirement deprecates first.
+    if blockers and state == "active" and view.versions and not protected(view.records):
+        # Consumers must hear of it before they can acknowledge: a blocked retirement deprecates first. One that the
+        # protection forbids is not announced.
         state = "deprecated"
     return Target(
         value=_value(policy, view, recorded, state),
@@ -89,7 +91,8 @@ def _notes(policy: Retirement, view: View, matched: list[str], wanted: str) -> l
 
 def _blockers(policy: Retirement, view: View, recorded: dict[str, Any]) -> tuple[Blocker, ...]:
     known = {item.consumer for item in view.acknowledgements}
-    found = [
+    found = [protection(view.model)] if protected(view.records) else []
+    found += [
         Blocker(
             "consumer",
             f"{consumer.name} has not acknowledged the retirement",
