@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.state.places import in_file
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StateLocked, StateStale
@@ -37,10 +38,10 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 STORES: dict[str, Callable[[Path], StateStore]] = {
-    "sqlite": lambda folder: open_store(folder / "dev" / "state.db")
+    "sqlite": lambda folder: open_store(*in_file(folder / "dev" / "state.db"))
 }
 READERS: dict[str, Callable[[Path], StateReader]] = {
-    "sqlite": lambda folder: open_reader(folder / "dev" / "state.db")
+    "sqlite": lambda folder: open_reader(*in_file(folder / "dev" / "state.db"))
 }
 
 

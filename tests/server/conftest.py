@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.state.places import in_file
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.digest import digest
@@ -62,7 +63,7 @@ class World:
     """One environment: state, artifacts, prediction log."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = open_store(folder / "state.db")
+        self.store = open_store(*in_file(folder / "state.db"))
         self.artifacts = FolderArtifactStore(folder / "artifacts")
         self.predictions = folder / "predictions"
 

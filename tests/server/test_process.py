@@ -24,7 +24,8 @@ from tenure.artifacts.folder import FolderArtifactStore
 from tenure.server.main import serve
 from tenure.state.opening import open_reader
 folder = Path(sys.argv[1])
-serve(open_reader(folder / "state.db"), FolderArtifactStore(folder / "artifacts"), folder / "predictions",
+state = open_reader(folder, {"type": "sqlite", "path": "state.db"})
+serve(state, FolderArtifactStore(folder / "artifacts"), folder / "predictions",
       port=0, announce=lambda url: print(url, flush=True))
 """
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.state.places import in_file
 
 from tenure.state import sqlite
 from tenure.state.chain import verify
@@ -37,7 +38,7 @@ def reached(name):
     if name == point:
         os.kill(os.getpid(), signal.SIGKILL)
 
-store = open_store(path)
+store = open_store(path.parent, {'type': 'sqlite', 'path': path.name})
 with store.lease("churn", this_process("ada")) as lease:
     reached("before begin")
     entry = store.begin(lease, apply_id="a1", address="churn/training/model", action="create", reason="new",
@@ -75,12 +76,12 @@ def test_killed_at_any_point_the_state_opens_and_knows_what_was_open(
     done = subprocess.run([sys.executable, "-c", APPLY, path, point, made], env=ENVIRONMENT, check=False)
     assert done.returncode == -signal.SIGKILL
 
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         state = reader.read("churn")
         assert (None if state is None else state.serial) == serial
         assert (made.read_text() if made.exists() else None) == effect
         assert made.exists() <= bool(reader.journal("churn")), "nothing ran without a durable intent"
-    with closing(open_store(path)) as store:
+    with closing(open_store(*in_file(path))) as store:
         with store.lease("churn", this_process("bob")) as lease:  # the dead process no longer holds it
             closed = store.close_interrupted(lease, NOW + timedelta(hours=1))
             assert [entry.outcome for entry in closed] == ["interrupted"] * interrupted
@@ -96,7 +97,8 @@ from pathlib import Path
 from tenure.core.errors import StateLocked
 from tenure.state.leases import this_process
 from tenure.state.opening import open_store
-store = open_store(Path(sys.argv[1]))
+path = Path(sys.argv[1])
+store = open_store(path.parent, {'type': 'sqlite', 'path': path.name})
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.state.places import in_file
 
 from tenure.core.errors import StateLocked
 from tenure.state.leases import this_process
@@ -42,7 +43,11 @@ def held_by(pid: int, *, host: str = "", mark: str = "") -> str:
 
 def taken_over(path: Path, holder: str) -> bool:
     """Whether somebody else gets the model while this holder has its lease."""
-    with closing(open_store(path)) as store, closing(open_store(path)) as other, store.lease("churn", holder):
+    with (
+        closing(open_store(*in_file(path))) as store,
+        closing(open_store(*in_file(path))) as other,
+        store.lease("churn", holder),
+    ):
         try:
             with other.lease("churn", this_process("bob")):
                 return True

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.state.places import in_file
 
 from tenure.core.errors import StateError, StateLocked, StateTooNew
 from tenure.state import sqlite
@@ -30,7 +31,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A state file with some history, closed."""
     path = tmp_path_factory.mktemp("recorded") / "state.db"
-    with closing(open_store(path)) as store:
+    with closing(open_store(*in_file(path))) as store:
         for number in range(200):
             store.append_audit(
                 at=NOW, actor="ada", action="test", subject="x", data={"n": number, "pad": "x" * 100}
@@ -46,12 +47,12 @@ def path(recorded: bytes, tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> None:
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         list(reader.audit())
 
 
 def write(path: Path, size: int = 1) -> None:
-    with closing(open_store(path)) as store:
+    with closing(open_store(*in_file(path))) as store:
         store.append_audit(at=NOW, actor="ada", action="test", subject="x", data={"pad": "x" * size})
 
 
@@ -68,7 +69,7 @@ def test_reading_leaves_the_folder_as_it_was(path: Path) -> None:
 def test_a_restored_backup_is_seen_by_a_reader_that_is_open(path: Path) -> None:
     backup = path.read_bytes()
     write(path)
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         assert len(list(reader.audit())) == 201
         path.rename(path.with_name("moved.db"))
         assert list(reader.audit()) == []
@@ -80,7 +81,7 @@ def test_first_writes_at_the_same_time_create_one_state(tmp_path: Path) -> None:
     path = tmp_path / "dev" / "state.db"
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, [path] * 8))
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         assert len(list(reader.audit())) == 8
         assert verify(reader.audit(), reader.audit_head()) == []
 
@@ -149,12 +150,12 @@ def test_a_damaged_value_is_found(path: Path) -> None:
 def test_a_changed_row_breaks_the_audit_chain(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE audit SET actor = 'eve' WHERE seq = 7")
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         assert [problem.seq for problem in verify(reader.audit(), reader.audit_head())] == [7]
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE audit SET actor = 'ada' WHERE seq = 7")
         connection.execute("DELETE FROM audit WHERE seq > 190")
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         assert [problem.seq for problem in verify(reader.audit(), reader.audit_head())] == [200]
 
 
@@ -164,7 +165,7 @@ def test_an_empty_file_is_an_empty_state(tmp_path: Path) -> None:
     read(path)
     assert path.stat().st_size == 0
     write(path)
-    with closing(open_reader(path)) as reader:
+    with closing(open_reader(*in_file(path))) as reader:
         assert len(list(reader.audit())) == 1
 
 
@@ -202,7 +203,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_loses_nothing_that_was_recorded(path: Path) -> None:
-    with closing(open_store(path)) as store:
+    with closing(open_store(*in_file(path))) as store:
         with (
             files_no_larger_than(path.stat().st_size),
             pytest.raises(StateError, match="cannot be written") as caught,
@@ -245,7 +246,7 @@ def test_a_read_only_disk_can_be_read_and_says_why_it_is_not_written(path: Path)
         copy.chmod(0o444)
         folder.chmod(0o555)
         with somebody_without_rights():
-            with closing(open_reader(copy)) as reader:
+            with closing(open_reader(*in_file(copy))) as reader:
                 assert len(list(reader.audit())) == 200
             with pytest.raises(StateError, match="cannot be opened") as caught:
                 write(copy)
@@ -258,7 +259,8 @@ def test_reading_does_not_import_sqlalchemy(path: Path) -> None:
     """Its import alone takes longer than a whole plan may."""
     program = (
         "import sys; from pathlib import Path; from tenure.state.opening import open_reader;"
-        f"open_reader(Path({str(path)!r})).read_many(); sys.exit('sqlalchemy' in sys.modules)"
+        f"open_reader(Path({str(path.parent)!r}), {{'type': 'sqlite', 'path': {path.name!r}}}).read_many();"
+        "sys.exit('sqlalchemy' in sys.modules)"
     )
     source = str(Path(sqlite.__file__).parents[2])
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": source})

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -73,7 +74,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 class _Header(msgspec.Struct, frozen=True):
     question: Question
     environment: str
-    state: str
+    state: dict[str, Any]
     salt: bytes
     variables: Names
     entries: msgspec.Raw
@@ -89,11 +90,14 @@ _REQUIRED = object()
 
 @dataclass
 class Memo:
-    """The remembered answers to one question in one environment, whose state lies at `state`."""
+    """The remembered answers to one question in one environment.
+
+    `state` says how to open its recorded state; references to secrets are in it as they are written.
+    """
 
     question: Question
     environment: str
-    state: str
+    state: dict[str, Any]
     variables: Names = field(default_factory=dict)
     salt: bytes = field(default_factory=lambda: os.urandom(16))
     entries: dict[str, Entry] = field(default_factory=dict)

@@ -129,14 +129,14 @@ class _Planning:
         memo = recall(project.root, question)
         if memo is None:
             config = project.config
-            memo = Memo(question, config.env.name, config.state.path)
+            memo = Memo(question, config.env.name, config.state_settings)
             memo.variables = memo.hashed(project.specs.configured.reads.environment)
         return cls(project, memo, files, refresh, began)
 
     def plan(self, select: Sequence[str], exclude: Sequence[str]) -> Plan | None:
         """The plan; None when the ordinary path has to say what is wrong."""
         everything = not select and not exclude
-        reader = open_reader(self.project.root / self.memo.state)
+        reader = open_reader(self.project.root, self.memo.state)
         try:
             self.revisions = reader.revisions()
             names = {model: one.name for model, one in self.revisions.items()}

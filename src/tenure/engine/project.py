@@ -107,14 +107,14 @@ class Project:
         """The recorded state, for reading. Opening it creates nothing."""
         from tenure.state.opening import open_reader
 
-        return open_reader(self.root / self.config.state.path)
+        return open_reader(self.root, self.config.state_settings, self._tell)
 
     @cached_property
     def store(self) -> StateStore:
         """The recorded state, for writing."""
         from tenure.state.opening import open_store
 
-        return open_store(self.root / self.config.state.path)
+        return open_store(self.root, self.config.state_settings, self._tell)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
@@ -332,6 +332,9 @@ class Project:
         return self.artifacts.get(state.versions[number].artifacts["card"]).decode()
 
     # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _tell(self, sentence: str) -> None:
+        self.emit(Note("", sentence))
 
     def _inputs(self, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
         return inputs_of(self.root, compiled, state, refresh)

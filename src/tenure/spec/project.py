@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.effect import Effect
-from tenure.spec.base import DurationText, SpecModel, field
+from tenure.spec.base import DurationText, SpecModel, config_of, field
 from tenure.spec.compose.composed import DEFAULTS, Composed
 from tenure.spec.compose.grammar import parse_overrides
 from tenure.spec.compose.layers import assemble
@@ -83,6 +83,11 @@ class ProjectConfig(SpecModel):
     actor: str | None = field(
         Effect.OPERATE, "Name recorded with everything that is done; by default the user's name.", None
     )
+
+    @property
+    def state_settings(self) -> dict[str, Any]:
+        """How to open the state, as plain data. References to secrets are as written."""
+        return config_of(self.state)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,14 @@
-"""Opening the recorded state of an environment."""
+"""Opening the recorded state of an environment, wherever its configuration says that it lies.
+
+`config` is a member of `spec.project.StateConfig` as plain data: a plan that is remembered opens the state without
+pydantic. A reference to a secret in it is resolved when a connection is made, and kept nowhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenure.state.reading import SqlReader
 from tenure.state.sqlite import SqliteFile
@@ -11,15 +16,22 @@ from tenure.state.sqlite import SqliteFile
 if TYPE_CHECKING:
     from tenure.state.store import StateReader, StateStore
 
+Tell = Callable[[str], None]
+"""Takes a sentence for the user: the connection was lost, or is back."""
 
-def open_reader(path: Path) -> StateReader:
-    """The state in a SQLite file, for reading. Nothing is created, and SQLAlchemy is not imported."""
-    file = SqliteFile(path)
+
+def quietly(sentence: str) -> None:
+    """For somebody who does not want to know."""
+
+
+def open_reader(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> StateReader:
+    """The state of the project in `root`, for reading. Nothing is created, and SQLAlchemy is not imported."""
+    file = SqliteFile(root / config["path"])
     return SqlReader(file.snapshot, file.close)
 
 
-def open_store(path: Path) -> StateStore:
-    """The state in a SQLite file, for reading and writing. The first write creates it."""
+def open_store(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> StateStore:
+    """The state of the project in `root`, for reading and writing. The first write creates it."""
     from tenure.state.sql import SqlStateStore
 
-    return SqlStateStore(path)
+    return SqlStateStore(root / config["path"])
