@@ -17,8 +17,11 @@ from tenure.state.store import Trial
 
 Value = TypeVar("Value")
 
-FORMAT = 1
-"""The newest format this version reads and writes. Raised when an older version could not understand a newer one."""
+FORMAT = 2
+"""The format this version writes, and the newest it reads. Raised with every change of `tables`; see `upgrading`."""
+
+OLDEST_READABLE = 1
+"""The oldest format that `reading` understands as it is. Older states are upgraded before anything is read."""
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 

@@ -22,6 +22,9 @@ from tenure.state.tables import leases
 
 Writing = Callable[[], AbstractContextManager[sa.Connection]]
 
+HELD_COLUMNS = "model, holder, since, expires"
+"""What every format knows of a lease."""
+
 
 def this_process(user: str) -> str:
     """A holder text for this process: `user@host:pid:nonce`. The nonce begins with a mark of the machine."""
@@ -32,20 +35,22 @@ def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> 
     """Take the lease of a model. Raises StateLocked while somebody else's is alive."""
     now = time.time()
     row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
-    if row is not None and row.holder is not None and row.expires > now and not _dead(row.holder):
+    if row is not None and row.holder is not None and alive(row.holder, row.expires, now):
+        named = f", lease {row.id}" if row.id else ""
+        way_out = f"\nIf it hangs: tenure state unlock {model} {row.id} --reason WHY" if row.id else ""
         raise StateLocked(
             "The model is in use",
-            f"{model} is held by {row.holder} since {_clock(row.since)}.",
+            f"{model} is held by {row.holder} since {clock(row.since)}{named}.",
             "Wait until that run ends, then repeat the command. If it was killed, its hold ends by itself"
-            f" at {_clock(row.expires)}.",
+            f" at {clock(row.expires)}.{way_out}",
         )
     token = 1 if row is None else row.token + 1
-    values = {"token": token, "holder": holder, "since": now, "expires": now + seconds}
+    values = {"token": token, "holder": holder, "since": now, "expires": now + seconds, "id": uuid4().hex[:8]}
     if row is None:
         connection.execute(leases.insert().values(model=model, **values))
     else:
         connection.execute(leases.update().where(leases.c.model == model).values(**values))
-    return Lease(model=model, holder=holder, token=token)
+    return Lease(model=model, holder=holder, token=token, id=values["id"])
 
 
 def check(connection: sa.Connection, lease: Lease) -> None:
@@ -65,6 +70,50 @@ def check(connection: sa.Connection, lease: Lease) -> None:
 def release(connection: sa.Connection, lease: Lease) -> None:
     """Give a lease back, unless it was already taken over."""
     connection.execute(leases.update().where(_ours(lease)).values(holder=None, expires=0.0))
+
+
+def end(connection: sa.Connection, model: str, lease_id: str) -> str:
+    """End whoever's lease of a model this is, and return its holder, whose next write will fail.
+
+    Raises StateStale unless the lease that is held now has this id: another run may have taken the model meanwhile.
+    """
+    row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
+    if row is None or row.holder is None:
+        raise StateStale(
+            "Nobody holds the model",
+            f"There is no lease of {model} to end. Nothing was changed.",
+            "See who holds what: tenure state list --locks",
+        )
+    if not lease_id or row.id != lease_id:
+        raise StateStale(
+            "Another lease is held",
+            f"{model} is held by {row.holder} since {clock(row.since)}, lease {row.id or '(without id)'};"
+            f" {lease_id!r} is not that one. Nothing was changed.",
+            "See who holds what: tenure state list --locks",
+        )
+    values = {"holder": None, "expires": 0.0, "token": row.token + 1, "id": ""}
+    connection.execute(leases.update().where(leases.c.model == model).values(**values))
+    return str(row.holder)
+
+
+def refuse_if_held(connection: sa.Connection, doing: str) -> None:
+    """Raise StateLocked while a lease of any model is alive: `doing` needs the state for itself.
+
+    Until the transaction ends nobody takes one either.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time as it is
+        connection.execute(sa.text("LOCK TABLE leases IN EXCLUSIVE MODE"))
+    now = time.time()
+    for row in connection.execute(sa.text(f"SELECT {HELD_COLUMNS} FROM leases ORDER BY model")):
+        model, holder, since, expires = row
+        if holder is not None and alive(holder, expires, now):
+            raise StateLocked(
+                "The state is in use",
+                f"{doing} needs the state for itself, and {model} is held by {holder} since {clock(since)}."
+                " Nothing was changed.",
+                f"Wait until that run ends, then repeat the command. If it was killed, its hold ends by itself"
+                f" at {clock(expires)}.",
+            )
 
 
 class Heartbeat:
@@ -129,6 +178,11 @@ def _ours(lease: Lease) -> sa.ColumnElement[bool]:
     )
 
 
+def alive(holder: str, expires: float, now: float) -> bool:
+    """Whether a lease still binds at `now` (seconds since the epoch): neither expired nor left by a dead process."""
+    return expires > now and not _dead(holder)
+
+
 def _dead(holder: str) -> bool:
     """Whether the holder is a process of this machine that no longer runs; False when it cannot be known."""
     _, _, place = holder.rpartition("@")
@@ -158,5 +212,6 @@ def _machine() -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds since the epoch for people."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -47,11 +47,12 @@ class TrialStore(Protocol):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to change one model until it expires."""
+    """The right to change one model until it expires. `id` names this taking of it, for whoever has to end it."""
 
     model: str
     holder: str
     token: int
+    id: str = ""
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

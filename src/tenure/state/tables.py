@@ -5,6 +5,8 @@ now (ordinal 0) and at the last record of every numbered version, so that readin
 A model's `revision` is a random name that every write about it renews: equal revisions mean equal content, also after
 an older copy of the database was put back, which a counter could not promise.
 `documents` holds the configurations and effects of records once each, by digest: they repeat from record to record.
+
+A change here is a new format: `upgrading` then needs a step that brings older states to the same tables.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ meta = sa.Table(
     sa.Column("changes", sa.Integer, nullable=False),
     sa.Column("audit_seq", sa.Integer, nullable=False),
     sa.Column("audit_hash", sa.Text, nullable=False),
+    # Which rule the digests in here follow, and which version of Tenure last made or upgraded the tables.
+    sa.Column("hash_version", sa.Integer, nullable=False, server_default=sa.text("1")),
+    sa.Column("tool", sa.Text, nullable=False, server_default=sa.text("''")),
 )
 
 models = sa.Table(
@@ -91,6 +96,8 @@ leases = sa.Table(
     sa.Column("holder", sa.Text),
     sa.Column("since", sa.Float, nullable=False),
     sa.Column("expires", sa.Float, nullable=False),
+    # Names one taking of the lease: whoever ends somebody else's says which one was looked at.
+    sa.Column("id", sa.Text, nullable=False, server_default=sa.text("''")),
 )
 
 facts = sa.Table(

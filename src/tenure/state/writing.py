@@ -11,8 +11,9 @@ import msgspec
 import sqlalchemy as sa
 
 from tenure.core.address import Address
-from tenure.core.digest import digest_bytes
+from tenure.core.digest import HASH_VERSION, digest_bytes
 from tenure.core.errors import StateStale
+from tenure.core.version import VERSION
 from tenure.state import chain, encoding, tables
 from tenure.state.encoding import decode, encode, instant
 from tenure.state.record import Fact, Observation, Record, Tombstone
@@ -38,6 +39,8 @@ def found(connection: sa.Connection) -> None:
             changes=0,
             audit_seq=0,
             audit_hash=chain.genesis(lineage),
+            hash_version=HASH_VERSION,
+            tool=VERSION,
         )
     )
 
