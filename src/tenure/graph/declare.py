@@ -9,7 +9,7 @@ from tenure.core.address import Address
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
 from tenure.core.leaves import flatten
-from tenure.graph.resource import Resource, Sort
+from tenure.graph.resource import Adoption, Resource, Sort
 from tenure.spec.base import SpecModel, config_of, effects_of
 
 
@@ -30,6 +30,7 @@ def resource(
     version: int = 1,
     triggers: Iterable[str] = (),
     identity: Iterable[str] | None = None,
+    adoption: Adoption | None = None,
 ) -> Resource:
     """Declare a resource from blocks of the spec, each under the YAML path it has there.
 
@@ -60,6 +61,7 @@ def resource(
         metadata=digest({leaf: value for leaf, value in leaves.items() if leaf not in content}),
         triggers=tuple(triggers),
         identity=None if identity is None else tuple(identity),
+        adoption=adoption,
     )
 
 

@@ -20,6 +20,20 @@ class Sort(enum.StrEnum):
     BINDING = "binding"
 
 
+class Adoption(msgspec.Struct, frozen=True):
+    """How a resource may come to be without being made: what is there already is taken over as it is.
+
+    It only matters while nothing is recorded for the resource, and is part of neither of its digests. `given` is what
+    the spec says about the existing thing; a resource without it follows the one at the local address `follows`: it is
+    adopted when that one is. `sentence` and `notes` are for the plan.
+    """
+
+    sentence: str
+    given: dict[str, Any] = {}
+    follows: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class Resource(msgspec.Struct, frozen=True):
     """What the spec asks for at one address.
 
@@ -27,7 +41,8 @@ class Resource(msgspec.Struct, frozen=True):
     path. `needs` are the local addresses (`stage/noun`) whose outputs it is made from. `triggers` name the causes
     (`retrain`, `new_data`) that renew it although nothing in the spec changed. `version` is raised when the stage's
     code starts to give another result for the same input. `identity` names the needs that alone decide its output
-    digest (None: all of them): a version is its model, whatever report was last written about it.
+    digest (None: all of them): a version is its model, whatever report was last written about it. `adoption` is None
+    for what is always made.
     """
 
     address: str
@@ -40,6 +55,7 @@ class Resource(msgspec.Struct, frozen=True):
     metadata: str
     triggers: tuple[str, ...] = ()
     identity: tuple[str, ...] | None = None
+    adoption: Adoption | None = None
 
     @property
     def local(self) -> str:
