@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.artifacts.store import ArtifactStore
-from tenure.core.errors import ArtifactError
+from tenure.core.errors import ArtifactError, ArtifactMissing
 
 STORES: dict[str, Callable[[Path], ArtifactStore]] = {
     "folder": lambda tmp: FolderArtifactStore(tmp / "artifacts"),
@@ -58,8 +58,8 @@ def test_concurrent_puts_of_the_same_blob(store: ArtifactStore) -> None:
 def test_a_missing_blob_is_an_error_with_its_name(store: ArtifactStore) -> None:
     absent = "sha256:" + "0" * 64
     assert not store.has(absent)
-    for read in (store.get, store.local, store.size):
-        with pytest.raises(ArtifactError, match="missing") as caught:
+    for read in (store.get, store.local, store.size, store.verify):
+        with pytest.raises(ArtifactMissing, match="missing") as caught:
             read(absent)
         assert absent in caught.value.detail
 

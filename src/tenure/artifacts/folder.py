@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tenure.core.digest import PREFIX, digest_bytes, digest_file
-from tenure.core.errors import ArtifactError
+from tenure.core.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
 _DIGEST = re.compile(PREFIX + r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -185,20 +185,25 @@ def _explained(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _damaged(digest: str, path: Path) -> ArtifactError:
-    return ArtifactError(
+_WAY_OUT = "Restore the artifact folder from a backup, or see what can be rebuilt: tenure state doctor"
+
+
+def _damaged(digest: str, path: Path) -> ArtifactDamaged:
+    return ArtifactDamaged(
         "An artifact is damaged",
         f"{path} does not contain what its name {digest} promises: the file was changed or the disk is failing.",
-        "Restore the file from a backup, or delete it and let the step that made it run again.",
+        _WAY_OUT,
     )
 
 
 def _unreadable(digest: str, path: Path, error: OSError) -> ArtifactError:
     if isinstance(error, FileNotFoundError):
-        return ArtifactError(
-            "An artifact is missing",
-            f"{digest} should be in {path}, which does not exist.",
-            "Restore the artifact folder from a backup, or let the step that made it run again.",
+        return ArtifactMissing(
+            "An artifact is missing", f"{digest} should be in {path}, which does not exist.", _WAY_OUT
+        )
+    if error.errno == errno.EIO:
+        return ArtifactDamaged(
+            "An artifact is damaged", f"{path}: {error.strerror}. The disk is failing.", _WAY_OUT
         )
     return ArtifactError(
         "An artifact cannot be read", f"{path}: {error.strerror}.", "Check the permissions of the file."

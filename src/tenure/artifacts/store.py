@@ -12,7 +12,9 @@ class ArtifactStore(Protocol):
 
     A blob is visible under its digest only when it is complete and durable, and it never changes afterwards. Putting
     the same bytes again, also at the same time from another process, is harmless and repairs a damaged blob. Every
-    read checks the digest: a wrong byte is an ArtifactError, never a result.
+    read checks the digest: a wrong byte is an ArtifactDamaged, never a result. ArtifactMissing says that the store was
+    asked and has no such blob; a store that cannot be reached or read raises another ArtifactError, since then
+    nothing is known to be lost.
     """
 
     def put(self, data: bytes) -> str:

@@ -11,7 +11,9 @@ TenureError                 1
  │   ├─ StateLocked         4   somebody else holds the lease
  │   ├─ StateStale          4   the serial moved under us
  │   └─ StateTooNew         1   written by a later format
- ├─ ArtifactError           1   a blob is missing or its digest is wrong
+ ├─ ArtifactError           1   a blob cannot be stored or read
+ │   ├─ ArtifactMissing     1   there is no such blob
+ │   └─ ArtifactDamaged     1   its content is not what its name says
  └─ Interrupted           130   Ctrl-C or a termination signal
 """
 
@@ -101,7 +103,15 @@ class StateTooNew(StateError):
 
 
 class ArtifactError(TenureError):
-    """A blob is missing, or its content is not what its name says."""
+    """A blob cannot be stored or read."""
+
+
+class ArtifactMissing(ArtifactError):
+    """The store was asked and has no such blob. An artifact store that cannot be reached does not raise this."""
+
+
+class ArtifactDamaged(ArtifactError):
+    """The content of a blob is not what its name says."""
 
 
 class Interrupted(TenureError):

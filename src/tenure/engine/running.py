@@ -48,4 +48,6 @@ def _allowed(change: Change) -> bool:
         return False
     if change.reason in FOLLOWS or change.reason in ALLOWED:
         return True
-    return change.reason is Reason.CAUSE and all(cause.mode == "auto" for cause in change.causes)
+    return change.reason in (Reason.CAUSE, Reason.DAMAGED) and all(
+        cause.mode == "auto" for cause in change.causes
+    )

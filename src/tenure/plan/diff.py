@@ -182,7 +182,8 @@ def _artifact(
         return _change(
             resource, record, Action.REPLACE, reason, sentence, fields=fields, causes=causes, known=False
         )
-    if causes:
+    damages = tuple(fact for fact in causes if fact.do == REBUILD)
+    if causes != damages and (inputs.changed is not False or not damages):
         return _caused(resource, record, causes, inputs)
     if "new_data" in resource.triggers and inputs.changed:
         return _change(
@@ -192,6 +193,7 @@ def _artifact(
             Reason.DATA_CHANGED,
             " ".join(inputs.sentences),
             fields=field_changes(record, resource),
+            causes=damages,
             known=False,
             effect=Effect.RETRAIN,
         )
@@ -219,9 +221,12 @@ def _artifact(
             Reason.INPUT_RENEWED if renewed else Reason.INPUT_CHANGED,
             _again(resource, desired, named, stays),
             fields=field_changes(record, resource),
+            causes=damages,
             known=stays,
             after=record.digest if stays else None,
         )
+    if damages:
+        return _rebuilt(resource, record, damages, inputs)
     if record.metadata != resource.metadata:
         fields = field_changes(record, resource)
         return _change(
@@ -268,9 +273,11 @@ def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs
 
 def _rebuilt(resource: Resource, record: Record, damages: tuple[Fact, ...], inputs: Inputs) -> Change:
     """Made again from what it was made from. The same content stops there; what reads the world may find another."""
-    sentence = f"{'. '.join(fact.sentence for fact in damages)}."
+    sentence = _damage_sentence(damages)
     if inputs.seen and inputs.changed:
-        sentence += f" {' '.join(inputs.sentences)} It comes out differently, and what follows from it is made anew."
+        sentence += (
+            f" {' '.join(inputs.sentences)} It comes out differently, and what follows from it is made anew."
+        )
     elif inputs.seen and inputs.changed is None:
         sentence += " Whether its sources still give the same is known once they are read."
     # A resource with an identity of its own stays that one, whatever is written about it again.
@@ -303,13 +310,17 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
             if item.local in view.renewing | view.revised or item.local in resource.needs
         ]
         conditions = (*(c for item in upstream for c in desired.conditions(item)), *conditions)
-    causes = tuple(
-        f for f in view.facts if f.settled_at is None and f.mode != "notify" and f.do in resource.triggers
-    )
+    causes = open_causes(resource, view.facts)
+    damages = tuple(fact for fact in causes if fact.do == REBUILD)
     if same and configured and target.blockers:
         return _change(
             resource, record, Action.BLOCKED, target.reason, target.sentence, target=target, conditions=conditions,
             intended=target.action, after=target.value, causes=causes, effect=EFFECT_OF_REASON.get(target.reason),
+        )  # fmt: skip
+    if same and configured and not renewing and damages:
+        return _change(
+            resource, record, Action.UPDATE, Reason.DAMAGED, _damage_sentence(damages), target=target,
+            after=target.value, causes=damages,
         )  # fmt: skip
     if same and configured and not renewing:
         return _change(
@@ -409,6 +420,10 @@ def _notes(recorded: ModelState | None, inputs: Mapping[str, Inputs]) -> Iterato
     for fact in recorded.facts if recorded else ():
         if fact.settled_at is None and fact.mode == "notify":
             yield fact.sentence
+
+
+def _damage_sentence(damages: tuple[Fact, ...]) -> str:
+    return f"{'; '.join(fact.sentence for fact in damages)}."
 
 
 def _listed(fields: tuple[FieldChange, ...]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
-from tenure.core.errors import StageError
+from tenure.core.errors import ArtifactDamaged, ArtifactMissing, StageError
 from tenure.core.units import parse_duration
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
@@ -221,7 +222,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
     """Record the settings; make the reference when the version or the part of the data is another one."""
     assert target is not None
     value = target.value
-    kept = dict(context.previous.artifacts) if context.previous else {}
+    kept = _kept(context)
     if value["state"] != "watching":
         return Output(digest(value), value, kept)
     from tenure.ml.reference import FORMAT, decode
@@ -285,6 +286,16 @@ def alerts_of(value: Mapping[str, Any], observations: Iterable[Observation]) -> 
     return alerts(value["signals"], own, rule_of(value))
 
 
+def _kept(context: StageContext) -> dict[str, str]:
+    """The references made before, by name; one that was lost or damaged is made again when it is wanted."""
+    found = {}
+    for name, made in context.previous.artifacts.items() if context.previous else ():
+        with suppress(ArtifactMissing, ArtifactDamaged):
+            context.artifacts.verify(made)
+            found[name] = made
+    return found
+
+
 def _make_reference(number: int, wanted: Mapping[str, Any], context: StageContext) -> str:
     """Profile the recorded snapshot and what the version predicts for it; the digest of the blob."""
     import pyarrow.parquet as pq
@@ -299,11 +310,14 @@ def _make_reference(number: int, wanted: Mapping[str, Any], context: StageContex
             f"Version {number} or its snapshot is not recorded.",
             f"tenure history {context.model}",
         )
+    # The rows the version was made from, whatever was read since.
+    rows = record.artifacts.get("snapshot", snapshot.artifacts["snapshot"])
+    lineage = record.value.get("lineage", {}).get("data", {})
     made = build(
         load_recorded(record.artifacts, context.artifacts),
-        pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]), partitioning=None),
+        pq.read_table(context.artifacts.local(rows), partitioning=None),
         version=number,
-        snapshot=snapshot.digest,
+        snapshot=lineage.get("digest", snapshot.digest),
         dataset=wanted["dataset"],
         timestamp=snapshot.value.get("timestamp"),
         seasonal=wanted["season"] is not None,

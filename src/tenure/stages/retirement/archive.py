@@ -9,11 +9,12 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tenure.core.digest import digest
+from tenure.core.digest import digest, digest_file
 from tenure.core.units import format_instant, parse_duration
 from tenure.graph.resource import Resource
 from tenure.stages.base import Output, StageContext
@@ -68,6 +69,18 @@ def write(context: StageContext) -> str:
     finally:
         partial.unlink(missing_ok=True)
     return archive
+
+
+def blob_of(archive: Path, name: str, to: Path) -> Path | None:
+    """A file with the content of the blob `name`: the archive itself, or a copy of its entry at `to`; None without."""
+    try:
+        if digest_file(archive) == name:
+            return archive
+        with zipfile.ZipFile(archive) as bundle, bundle.open(f"blobs/{name}") as entry, to.open("wb") as copy:
+            shutil.copyfileobj(entry, copy)
+    except (KeyError, OSError, zipfile.BadZipFile):
+        return None
+    return to if digest_file(to) == name else None
 
 
 def _blobs(records: Iterable[Record]) -> set[str]:
