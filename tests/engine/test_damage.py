@@ -91,7 +91,7 @@ def test_every_artifact_is_made_again_in_place_and_nothing_else(applied: Path) -
         assert after.records[local].digest == whole.records[local].digest
     assert after.records["governance/version"].digest == whole.records["governance/version"].digest
     assert after.records["deployment/endpoint"] == whole.records["deployment/endpoint"]
-    assert after.records["monitoring/monitor"] == whole.records["monitoring/monitor"]
+    assert after.records["monitoring/monitor"].value == whole.records["monitoring/monitor"].value
 
 
 def test_only_what_is_damaged_is_made_again(applied: Path) -> None:
