@@ -1,8 +1,7 @@
 """Document class -> JSON Schema (draft 2020-12): what editors complete, explain on hover and check while one types.
 
-Two things differ from what pydantic generates. A scalar that is not free text may also be a reference (`${var.x}`),
-which validation sees only after composition. And `defaults:` and `variables:`, which composition consumes, are keys of
-the document; with `defaults:` the required sections may come from fragments.
+One thing differs from what pydantic generates: a scalar that is not free text may also be a reference (`${var.x}`),
+which validation sees only after composition. What editors need beyond that is added in `spec/editor.py`.
 """
 
 from __future__ import annotations
@@ -17,46 +16,17 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from tenure.spec.base import SpecModel
-from tenure.spec.compose.composed import DEFAULTS, VARIABLES
+from tenure.spec.editor import editor_schema
 
 _REFERENCE = "Reference"
 _REFERENCE_SCHEMA = {
     "title": "Reference",
-    "description": "`${var.name}`, `${env:NAME}` or `${env:NAME,fallback}`, replaced before the spec is checked.",
+    # No description: editors would show it over a field instead of the field's own.
+    "$comment": "`${var.name}`, `${env:NAME}` or `${env:NAME,fallback}`, replaced before the spec is checked.",
     "type": "string",
     "pattern": r"\$\{",
 }
 _ANNOTATIONS = ("title", "description", "default", "examples", "x-effect", "deprecated")
-_COMPOSITION: dict[str, dict[str, Any]] = {
-    DEFAULTS: {
-        "title": "Defaults",
-        "description": "Fragments to build on, from `conf/<section>/<name>.yaml`. What the spec says itself wins, "
-        "unless `_self_` stands earlier in the list. Its effect is that of the keys it brings.",
-        "type": "array",
-        "items": {
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "additionalProperties": {
-                        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
-                    },
-                    "minProperties": 1,
-                    "maxProperties": 1,
-                },
-            ]
-        },
-        "examples": [[{"monitoring": "standard"}, {"training": "quick"}]],
-    },
-    VARIABLES: {
-        "title": "Variables",
-        "description": "Values used as `${var.name}`; the environment's variables win. "
-        "Its effect is that of the fields that use them.",
-        "type": "object",
-        "additionalProperties": True,
-        "examples": [{"trials": 40}],
-    },
-}
 
 
 class _Generator(GenerateJsonSchema):
@@ -74,7 +44,10 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema_of(document: type[SpecModel], *, composed: bool = True) -> dict[str, Any]:
-    """The JSON Schema of a document class. `composed` says whether `defaults` and `variables` may stand in it."""
+    """The JSON Schema of a document class: of a file that is still to be composed, or of what composition makes of it.
+
+    `composed` is true for the file in an editor: `defaults` and `variables` may stand in it, and fragments bring keys.
+    """
     made = document.model_json_schema(by_alias=True, schema_generator=_Generator, mode="validation")
     made = _with_short_names(made)
     definitions = made.pop("$defs", {})
@@ -82,19 +55,12 @@ def schema_of(document: type[SpecModel], *, composed: bool = True) -> dict[str, 
     for block in (made, *definitions.values()):
         for name, value in block.get("properties", {}).items():
             block["properties"][name] = {**_with_reference(value, definitions), "title": _title(name)}
-    if composed:
-        made["properties"] |= {name: dict(value) for name, value in _COMPOSITION.items()}
-        required = made.pop("required", [])
-        envelope = [name for name in required if name in ("apiVersion", "kind", "metadata")]
-        sections = [name for name in required if name not in envelope]
-        made["required"] = envelope
-        if sections:
-            made["anyOf"] = [{"required": sections}, {"required": [DEFAULTS]}]
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,
         "$defs": {**definitions, _REFERENCE: _REFERENCE_SCHEMA},
     }
+    return editor_schema(schema) if composed else schema
 
 
 def _with_short_names(schema: dict[str, Any]) -> dict[str, Any]:
