@@ -669,6 +669,8 @@ class Recorded(RuleBasedStateMachine):
         wrong=st.booleans(),
     )
     def realise(self, model: str, local: str, ordinal: int | None, settle: bool, wrong: bool) -> None:
+        if local != "training/model":
+            ordinal = None  # one resource of a model has numbers: its versions
         digest = self.fresh()
         seen = self.serials.get(model, 0)
         record = a_record(f"{model}/{local}", digest=digest, ordinal=ordinal, at=self.clock)

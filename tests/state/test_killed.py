@@ -53,7 +53,7 @@ with store.lease("churn", this_process("ada")) as lease:
     if point == "before commit":
         # Everything of the step is written in the open transaction, and nothing of it is committed.
         import sqlalchemy
-        sqlalchemy.event.listen(store._engine, "commit", lambda connection: reached("before commit"))
+        sqlalchemy.event.listen(store.database._engine, "commit", lambda connection: reached("before commit"))
     store.finish(lease, entry, outcome="done", at=now, record=record, serial=0)
     reached("after finish")
 """

@@ -7,10 +7,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +20,8 @@ from tenure.core.errors import StateError, StateLocked, StateStale
 from tenure.state.store import Lease
 from tenure.state.tables import leases
 
-Writing = Callable[[], AbstractContextManager[sa.Connection]]
+Write = Callable[[Callable[[sa.Connection], None]], None]
+"""Does some writing in one transaction."""
 
 HELD_COLUMNS = "model, holder, since, expires"
 """What every format knows of a lease."""
@@ -119,8 +120,8 @@ def refuse_if_held(connection: sa.Connection, doing: str) -> None:
 class Heartbeat:
     """Renews every lease of this process at half of its life, from one thread that ends with the last lease."""
 
-    def __init__(self, writing: Writing) -> None:
-        self._writing = writing
+    def __init__(self, write: Write) -> None:
+        self._write = write
         self._held: dict[Lease, float] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -164,12 +165,14 @@ class Heartbeat:
                 held = dict(self._held)
             # A beat that fails is tried again soon; whether the lease is lost is decided where it is used.
             due = time.monotonic() + interval / 4
-            with suppress(StateError), self._writing() as connection:
-                for lease, seconds in held.items():
-                    connection.execute(
-                        leases.update().where(_ours(lease)).values(expires=time.time() + seconds)
-                    )
+            with suppress(StateError):
+                self._write(partial(_renew, held=held))
                 due = 0.0
+
+
+def _renew(connection: sa.Connection, held: Mapping[Lease, float]) -> None:
+    for lease, seconds in held.items():
+        connection.execute(leases.update().where(_ours(lease)).values(expires=time.time() + seconds))
 
 
 def _ours(lease: Lease) -> sa.ColumnElement[bool]:

@@ -14,6 +14,7 @@ from tenure.state.reading import SqlReader
 from tenure.state.sqlite import SqliteFile
 
 if TYPE_CHECKING:
+    from tenure.state.database import Database
     from tenure.state.store import StateReader, StateStore
 
 Tell = Callable[[str], None]
@@ -26,12 +27,16 @@ def quietly(sentence: str) -> None:
 
 def open_reader(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> StateReader:
     """The state of the project in `root`, for reading. Nothing is created, and SQLAlchemy is not imported."""
-    file = SqliteFile(root / config["path"])
-    return SqlReader(file.snapshot, file.close)
+    return SqlReader(database_of(root, config, tell))
 
 
 def open_store(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> StateStore:
     """The state of the project in `root`, for reading and writing. The first write creates it."""
     from tenure.state.sql import SqlStateStore
 
-    return SqlStateStore(root / config["path"])
+    return SqlStateStore(database_of(root, config, tell))
+
+
+def database_of(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> Database:
+    """The database that a configuration names. Nothing is connected yet."""
+    return SqliteFile(root / config["path"])

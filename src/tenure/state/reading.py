@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from tenure.core.address import Address
 from tenure.state import encoding
+from tenure.state.database import Readable, Rows, Value
 from tenure.state.encoding import decode, instant
 from tenure.state.record import Fact, ModelState, Record, Tombstone
-from tenure.state.sqlite import Rows
 from tenure.state.store import AuditEvent, AuditHead, JournalEntry, Revision, Trial
-
-Value = TypeVar("Value")
 
 SETTLED = 50
 """How many settled facts of a model are read besides the open ones."""
@@ -31,13 +28,11 @@ _MOST_NAMED = 20_000
 
 
 class SqlReader:
-    """A `StateReader` over snapshots of a database."""
+    """A `StateReader` over a database."""
 
-    def __init__(
-        self, snapshot: Callable[[], AbstractContextManager[Rows | None]], close: Callable[[], None]
-    ) -> None:
-        self._snapshot = snapshot
-        self.close = close
+    def __init__(self, database: Readable) -> None:
+        self._database = database
+        self.close = database.close
 
     def read(self, model: str) -> ModelState | None:
         """One model as recorded now."""
@@ -46,58 +41,59 @@ class SqlReader:
     def read_many(self, models: Iterable[str] | None = None) -> dict[str, ModelState]:
         """Several models, by name and in the order of their names, in a constant number of queries."""
         wanted = None if models is None else sorted(set(models))
+        if wanted == []:
+            return {}
         if wanted is not None and len(wanted) > _MOST_NAMED:
             chosen = set(wanted)
             return {name: state for name, state in self.read_many().items() if name in chosen}
-        with self._snapshot() as rows:
-            if rows is None or wanted == []:
-                return {}
+
+        def work(rows: Rows | None) -> dict[str, ModelState]:
             with encoding.collector_paused():
-                return _present(_Selection(rows, wanted))
+                return {} if rows is None else _present(_Selection(rows, wanted))
+
+        return self._database.look(work)
 
     def at(self, model: str, moment: datetime) -> ModelState | None:
         """One model as it was recorded at a moment.
 
         Windows that were observed again since then show their later verdict.
         """
-        with self._snapshot() as rows:
-            return None if rows is None else _past(_Selection(rows, [model], moment), model)
+        return self._database.look(
+            lambda rows: None if rows is None else _past(_Selection(rows, [model], moment), model)
+        )
 
     def history(self, model: str, address: str | None = None) -> tuple[Record, ...]:
         """All records of a model, or of one of its addresses (`stage/noun`, or with the model's name before it)."""
-        with self._snapshot() as rows:
+        local = None if address is None else address.removeprefix(f"{model}/")
+
+        def work(rows: Rows | None) -> tuple[Record, ...]:
             if rows is None:
                 return ()
-            local = None if address is None else address.removeprefix(f"{model}/")
             chosen = _Selection(rows, [model])
-            where = chosen.where() + ("" if local is None else " AND local = :local")
+            if local is None:
+                return tuple(_records(chosen, f"SELECT id FROM records {chosen.where()}").values())
+            where = f"{chosen.where()} AND local = :local"
             return tuple(_records(chosen, f"SELECT id FROM records {where}", local=local).values())
+
+        return self._database.look(work)
 
     def journal(self, model: str | None = None, limit: int = 200) -> tuple[JournalEntry, ...]:
         """Journal entries, newest first."""
         where = "" if model is None else "WHERE model = :model"
-        with self._snapshot() as rows:
-            if rows is None:
-                return ()
-            found = rows(
-                f"SELECT {JOURNAL_COLUMNS} FROM journal {where} ORDER BY id DESC LIMIT :limit",
-                {"limit": limit} | ({} if model is None else {"model": model}),
-            )
+        found = self._rows(
+            f"SELECT {JOURNAL_COLUMNS} FROM journal {where} ORDER BY id DESC LIMIT :limit",
+            {"limit": limit} | ({} if model is None else {"model": model}),
+        )
         return tuple(journal_entry(row) for row in found)
 
     def audit(self, since: int = 0) -> Iterator[AuditEvent]:
         """The audit chain from sequence number `since` on, a page at a time."""
         while True:
-            with self._snapshot() as rows:
-                page = (
-                    []
-                    if rows is None
-                    else rows(
-                        "SELECT seq, at, actor, action, subject, data, previous, hash FROM audit "
-                        "WHERE seq >= :since ORDER BY seq LIMIT :page",
-                        {"since": since, "page": _PAGE},
-                    )
-                )
+            page = self._rows(
+                "SELECT seq, at, actor, action, subject, data, previous, hash FROM audit "
+                "WHERE seq >= :since ORDER BY seq LIMIT :page",
+                {"since": since, "page": _PAGE},
+            )
             for seq, at, actor, action, subject, data, previous, digest in page:
                 facts = decode(encoding.CONFIG, data, f"audit event {seq}")
                 yield AuditEvent(seq, _moment(at), actor, action, subject, facts, previous, digest)
@@ -107,51 +103,37 @@ class SqlReader:
 
     def audit_head(self) -> AuditHead | None:
         """The end of the audit chain as recorded beside it; None before the first event."""
-        with self._snapshot() as rows:
-            found = [] if rows is None else rows("SELECT lineage, audit_seq, audit_hash FROM meta", {})
+        found = self._rows("SELECT lineage, audit_seq, audit_hash FROM meta")
         return AuditHead(*found[0]) if found else None
 
     def tombstone(self, model: str) -> Tombstone | None:
         """The tombstone of a retired name, or None."""
-        with self._snapshot() as rows:
-            found = (
-                []
-                if rows is None
-                else rows("SELECT body FROM tombstones WHERE model = :model", {"model": model})
-            )
+        found = self._rows("SELECT body FROM tombstones WHERE model = :model", {"model": model})
         return decode(encoding.TOMBSTONE, found[0][0], f"the tombstone of {model}") if found else None
 
     def revisions(self) -> dict[str, Revision]:
         """The revision of every model, by name."""
-        with self._snapshot() as rows:
-            found = (
-                []
-                if rows is None
-                else rows(
-                    "SELECT models.model, revision, tombstones.model IS NOT NULL FROM models "
-                    "LEFT JOIN tombstones ON tombstones.model = models.model ORDER BY models.model",
-                    {},
-                )
-            )
+        found = self._rows(
+            "SELECT models.model, revision, tombstones.model IS NOT NULL FROM models "
+            "LEFT JOIN tombstones ON tombstones.model = models.model ORDER BY models.model"
+        )
         return {model: Revision(name, bool(retired)) for model, name, retired in found}
 
     def routes_serial(self) -> int:
         """How many records were ever committed, over all models."""
-        with self._snapshot() as rows:
-            found = [] if rows is None else rows("SELECT changes FROM meta", {})
+        found = self._rows("SELECT changes FROM meta")
         return int(found[0][0]) if found else 0
 
     def trials(self, search: str) -> tuple[Trial, ...]:
         """The finished trials of a search, by number."""
-        with self._snapshot() as rows:
-            found = (
-                []
-                if rows is None
-                else rows(
-                    "SELECT body FROM trials WHERE search = :search ORDER BY number", {"search": search}
-                )
-            )
+        found = self._rows(
+            "SELECT body FROM trials WHERE search = :search ORDER BY number", {"search": search}
+        )
         return tuple(encoding.TRIAL.decode(body) for (body,) in found)
+
+    def _rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """All rows of one SELECT; none when nothing was ever recorded."""
+        return self._database.look(lambda rows: [] if rows is None else rows(sql, parameters or {}))
 
 
 JOURNAL_COLUMNS = (

@@ -1,6 +1,7 @@
-"""The SQLite file, for reading: opened without SQLAlchemy, whose import alone takes longer than a whole plan may.
+"""The state in a SQLite file.
 
-Reading has no side effect: a file that does not exist is an empty state and stays absent.
+Reading has no side effect: a file that does not exist is an empty state and stays absent. It does without SQLAlchemy,
+whose import alone takes longer than a whole plan may.
 """
 
 from __future__ import annotations
@@ -8,61 +9,85 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tenure.core.errors import StateError, StateLocked, StateTooNew
-from tenure.state.encoding import FORMAT
+from tenure.core.errors import StateError, StateLocked
+from tenure.state.database import RESTORE, Rows, Value, check_format
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 BUSY_SECONDS = 30.0
 """How long a statement waits for the writer of another process."""
 
-Rows = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
-"""Runs one SELECT with named parameters (`:name`) and returns all rows."""
-
 
 class SqliteFile:
-    """A read-only view of a state file; safe to share between threads."""
+    """A `Database` in one file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
         self._lock = threading.RLock()
+        # SQLite has one writer at a time; threads queue here instead of polling for the file lock.
+        self._turn = threading.Lock()
+        self._engine: sa.Engine | None = None
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Rows | None]:
-        """One consistent view over several queries; None when nothing was ever recorded."""
+    def look(self, work: Callable[[Rows | None], Value]) -> Value:
+        """Do some reading on one consistent view; None when nothing was ever recorded."""
         with self._lock:
             try:
                 connection = self._connect()
                 if connection is None:
-                    yield None
-                    return
+                    return work(None)
                 connection.execute("BEGIN")
                 try:
-                    yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+                    return work(lambda sql, parameters: connection.execute(sql, parameters).fetchall())
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 
+    def write(self, work: Callable[[sa.Connection], Value], *, persistent: bool = True) -> Value:
+        """Do some writing in one transaction. A file cannot be lost on the way, so there is nothing to wait for."""
+        from sqlalchemy.exc import DBAPIError
+
+        with self._turn:
+            try:
+                engine = self._engine or self._prepared()
+                with engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if isinstance(error.orig, sqlite3.Error):
+                    raise explain(error.orig, self.path) from error
+                raise StateError("The state cannot be used", f"{self.path}: {error.orig}.") from error
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
     def close(self) -> None:
-        """Give the file back; the next snapshot opens it again."""
+        """Give the file back; the next use opens it again."""
+        with self._turn:
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _connect(self) -> sqlite3.Connection | None:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            self.close()
+            self._disconnect()
             return None
         except OSError as error:
             raise StateError("The state cannot be opened", f"{self.path}: {error.strerror}.") from error
@@ -70,10 +95,10 @@ class SqliteFile:
         if self._connection is not None and self._identity == identity:
             return self._connection
         # Not open yet, or another file has taken the name: a restored backup, seen by a server that never stops.
-        self.close()
+        self._disconnect()
         connection = _open(self.path)
         try:
-            known = check_format(lambda sql, _: connection.execute(sql).fetchall(), self.path)
+            known = self._known(lambda sql, _: connection.execute(sql).fetchall())
         except BaseException:
             connection.close()
             raise
@@ -83,31 +108,33 @@ class SqliteFile:
         self._connection, self._identity = connection, identity
         return connection
 
+    def _known(self, rows: Rows) -> bool:
+        tables = {name for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
+        return check_format(tables, rows, str(self.path))
 
-def check_format(rows: Rows, path: Path) -> bool:
-    """Whether the file holds a state that this version understands; False when it is still empty.
+    def _prepared(self) -> sa.Engine:
+        """An engine for a file that is there, with its tables: what is missing is created, once."""
+        from tenure.state import tables, writing
 
-    Raises StateTooNew for a later format and StateError for somebody else's database.
-    """
-    tables = {name for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
-    if not tables:
-        return False
-    if not {"meta", "records", "audit"} <= tables:
-        raise StateError(
-            "Not a state of Tenure",
-            f"{path} is a SQLite database of something else.",
-            "Point the state at another file.",
-        )
-    found = rows("SELECT format FROM meta", {})
-    if not found:
-        raise StateError("The recorded state is damaged", f"{path} has no format version.", _RESTORE)
-    if found[0][0] > FORMAT:
-        raise StateTooNew(
-            "The state was written by a later version of Tenure",
-            f"{path} has format {found[0][0]}; this version understands {FORMAT}. Nothing was read or changed.",
-            "Install the version that wrote it, or a later one.",
-        )
-    return True
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                "The state cannot be written",
+                f"{self.path.parent}: {error.strerror}.",
+                "Check that the folder may be created and written to.",
+            ) from error
+        engine = _engine(self.path)
+        try:
+            with engine.begin() as connection:
+                if not self._known(lambda sql, _: [tuple(row) for row in connection.exec_driver_sql(sql)]):
+                    tables.metadata.create_all(connection)
+                    writing.found(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        self._engine = engine
+        return engine
 
 
 def explain(error: sqlite3.Error, path: Path) -> StateError:
@@ -124,7 +151,7 @@ def explain(error: sqlite3.Error, path: Path) -> StateError:
             return StateError(
                 "The recorded state is damaged",
                 f"{path} is not a readable SQLite database: {error}.",
-                _RESTORE,
+                RESTORE,
             )
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return StateError(
@@ -140,9 +167,6 @@ def explain(error: sqlite3.Error, path: Path) -> StateError:
             )
         case _:
             return StateError("The state cannot be used", f"{path}: {error}.")
-
-
-_RESTORE = "Restore it from a backup. To start over, move the file away: the state is then empty."
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -168,3 +192,39 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _writable(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _engine(path: Path) -> sa.Engine:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        # FULL syncs the log at every commit: what `begin` and `finish` promise to be durable survives a power cut.
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous = FULL").close()
+        connection.execute("PRAGMA foreign_keys = ON").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        # Taking the write lock at once means that nothing read in the transaction can be outdated by another writer.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and the writer not wait for one another. SQLite itself does not wait for its turn to switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
