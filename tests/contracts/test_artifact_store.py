@@ -6,23 +6,36 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.artifacts.servers import keys, s3_url, store_at  # noqa: F401 - two of them are fixtures
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.artifacts.store import ArtifactStore
 from tenure.core.errors import ArtifactError, ArtifactMissing
 
-STORES: dict[str, Callable[[Path], ArtifactStore]] = {
-    "folder": lambda tmp: FolderArtifactStore(tmp / "artifacts"),
+
+def in_a_folder(tmp_path: Path, request: pytest.FixtureRequest) -> ArtifactStore:
+    return FolderArtifactStore(tmp_path / "artifacts")
+
+
+def in_a_bucket(tmp_path: Path, request: pytest.FixtureRequest) -> ArtifactStore:
+    request.getfixturevalue("keys")
+    return store_at(request.getfixturevalue("s3_url"), uuid4().hex, tmp_path / "cache")
+
+
+STORES: dict[str, Callable[[Path, pytest.FixtureRequest], ArtifactStore]] = {
+    "folder": in_a_folder,
+    "s3": in_a_bucket,
 }
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
-    return STORES[request.param](tmp_path)
+    return STORES[request.param](tmp_path, request)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from tenure.artifacts.naming import digest_at, place_of
+from tenure.artifacts.pieces import pieces_of
 from tenure.core.digest import PREFIX, digest_bytes, digest_file
 from tenure.core.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
-_DIGEST = re.compile(PREFIX + r"[0-9a-f]{64}")
-_CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART = ".part"
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -42,7 +41,7 @@ class FolderArtifactStore:
 
     def put_file(self, path: Path) -> str:
         """Store a copy of a file and return its digest (see `ArtifactStore.put_file`)."""
-        return self._write(_pieces(path))
+        return self._write(pieces_of(path))
 
     def get(self, digest: str) -> bytes:
         """The verified bytes of a blob."""
@@ -83,9 +82,9 @@ class FolderArtifactStore:
         try:
             for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
                 for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                    name = PREFIX + path.name
-                    if path.name.startswith(folder.name) and _DIGEST.fullmatch(name) and path.is_file():
-                        yield name, path.stat().st_size
+                    digest = digest_at(f"{folder.name}/{path.name}")
+                    if digest is not None and path.is_file():
+                        yield digest, path.stat().st_size
         except OSError as error:
             raise ArtifactError(
                 "The artifacts cannot be listed",
@@ -98,11 +97,7 @@ class FolderArtifactStore:
         self.local(digest)
 
     def _path(self, digest: str) -> Path:
-        # The pattern also keeps names such as `../../etc/passwd` out of the file system.
-        if _DIGEST.fullmatch(digest) is None:
-            raise ArtifactError("Not the name of an artifact", f"{digest!r} is not a sha256 digest.")
-        digits = digest.removeprefix(PREFIX)
-        return self.root / digits[:2] / digits
+        return self.root / place_of(digest)
 
     def _intact(self, digest: str) -> bool:
         path = self._path(digest)
@@ -146,16 +141,6 @@ class FolderArtifactStore:
             with suppress(OSError):
                 if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
                     part.unlink()
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise ArtifactError("A file cannot be stored", f"{path}: {error.strerror}.") from error
-    with stream:
-        while piece := stream.read(_CHUNK):
-            yield piece
 
 
 def _sync_folder(folder: Path) -> None:

@@ -119,9 +119,9 @@ class Project:
     @cached_property
     def artifacts(self) -> ArtifactStore:
         """The content-addressed blobs of this environment."""
-        from tenure.artifacts.folder import FolderArtifactStore
+        from tenure.artifacts.opening import open_artifacts
 
-        return FolderArtifactStore(self.root / self.config.artifacts.path)
+        return open_artifacts(self.root, self.config.artifacts, self.workspace.cache)
 
     # ---- looking -------------------------------------------------------------------------------------------------
 

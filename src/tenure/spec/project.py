@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.effect import Effect
+from tenure.spec.artifacts import ArtifactsConfig
 from tenure.spec.base import DurationText, SpecModel, config_of, field
 from tenure.spec.compose.composed import DEFAULTS, Composed
 from tenure.spec.compose.grammar import parse_overrides
@@ -18,6 +19,7 @@ from tenure.spec.compose.references import resolve
 from tenure.spec.fragments import PRIMARY, Fragments
 from tenure.spec.override import Override, Verb
 from tenure.spec.read import Document
+from tenure.spec.shape import Block, secret_leaves
 from tenure.spec.validate import NOTHING_READ, Reads, validate
 
 KEYS = ("env", "state", "artifacts", "server", "actor")
@@ -50,15 +52,6 @@ class SqliteState(SpecModel):
     path: str = field(Effect.OPERATE, "The file, relative to the project.", examples=[".tenure/dev/state.db"])
 
 
-class LocalArtifacts(SpecModel):
-    """Artifacts in a folder of this machine."""
-
-    type: Literal["local"] = field(Effect.OPERATE, "Keep artifacts in a folder.")
-    path: str = field(
-        Effect.OPERATE, "The folder, relative to the project.", examples=[".tenure/dev/artifacts"]
-    )
-
-
 class Server(SpecModel):
     """The model server of this environment."""
 
@@ -78,7 +71,7 @@ class ProjectConfig(SpecModel):
 
     env: Environment = field(Effect.REDEPLOY, "The environment.")
     state: SqliteState = field(Effect.OPERATE, "Where the recorded state lies.")
-    artifacts: LocalArtifacts = field(Effect.OPERATE, "Where artifacts lie.")
+    artifacts: ArtifactsConfig = field(Effect.OPERATE, "Where artifacts lie.")
     server: Server = field(Effect.OPERATE, "The model server.", Server)
     actor: str | None = field(
         Effect.OPERATE, "Name recorded with everything that is done; by default the user's name.", None
@@ -139,6 +132,7 @@ def _builtin(fragments: Fragments, overrides: Sequence[Override]) -> dict[str, D
     pieces: dict[str, dict[str, Any]] = {f"env/{name}": {} for name in names}
     pieces["state/sqlite"] = {"type": "sqlite"}
     pieces["artifacts/local"] = {"type": "local"}
+    pieces["artifacts/s3"] = {"type": "s3"}
     return {name: Document(f"built-in {name}", "", data) for name, data in pieces.items()}
 
 
@@ -171,11 +165,20 @@ def _complete(composed: Composed) -> Composed:
         kept = {key: value for key, value in env.items() if key == "variables"}
         name = composed.chosen.get("env", _DEFAULT_CHOICES["env"])
         data["env"] = {"name": name, **{key: value for key, value in env.items() if key not in kept}}
-    resolved = resolve(replace(composed, data=data), {}, lambda _: ())
+    resolved = resolve(
+        replace(composed, data=data), {}, lambda data: secret_leaves(Block(ProjectConfig), data)
+    )
     data = dict(resolved.data)
     if isinstance(env, dict):
         data["env"] = {**data["env"], **kept}
-        for key, place in (("state", "state.db"), ("artifacts", "artifacts")):
-            if isinstance(data.get(key), dict):
-                data[key] = {"path": f".tenure/{data['env']['name']}/{place}", **data[key]}
+        name = data["env"]["name"]
+        if isinstance(data.get("state"), dict):
+            data["state"] = {"path": f".tenure/{name}/state.db", **data["state"]}
+        if isinstance(artifacts := data.get("artifacts"), dict):
+            kind: dict[str, str] = (
+                {"prefix": str(name)}
+                if artifacts.get("type") == "s3"
+                else {"path": f".tenure/{name}/artifacts"}
+            )
+            data["artifacts"] = {**kind, **artifacts}
     return replace(resolved, data=data)
