@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from tenure.core.address import Address
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
 
@@ -23,12 +22,13 @@ class Sort(enum.StrEnum):
 class Adoption(msgspec.Struct, frozen=True):
     """How a resource may come to be without being made: what is there already is taken over as it is.
 
-    It only matters while nothing is recorded for the resource, and is part of neither of its digests. `given` is what
-    the spec says about the existing thing; a resource without it follows the one at the local address `follows`: it is
-    adopted when that one is. `sentence` and `notes` are for the plan.
+    It is part of neither digest of the resource, and matters only while nothing is recorded at the local address
+    `until`. `given` is what the spec says about the existing thing. A resource that `follows` another is adopted when
+    that one is. `sentence` and `notes` are for the plan.
     """
 
     sentence: str
+    until: str
     given: dict[str, Any] = {}
     follows: str = ""
     notes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Resource(msgspec.Struct, frozen=True):
 
     @property
     def local(self) -> str:
-        return Address(self.address).local
+        return self.address.split("/", 1)[1]
 
     def fingerprint(self, inputs: Mapping[str, str]) -> str:
         """Digest of everything that decides the result: content, and the output digest of each need."""

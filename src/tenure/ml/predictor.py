@@ -5,6 +5,9 @@
     estimator.skops        a scikit-learn estimator, or
     estimator.ubj          an xgboost booster as universal binary JSON
 
+An estimator that was fitted elsewhere takes the features as they are (`ml/feed.py`); it has a preprocessor only where
+one was adopted with it.
+
 pickle and joblib are never opened, not even to find out what they are. The bytes written depend on the model alone,
 so the same model has the same digest.
 """
@@ -22,6 +25,7 @@ import pyarrow as pa
 from tenure.core.errors import StageError
 from tenure.ml import skops_file
 from tenure.ml.compiled import CompiledPreprocessor
+from tenure.ml.feed import Feed
 from tenure.ml.predictions import Predictions, from_probabilities
 from tenure.ml.predictor_files import BOOSTER, FILES, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
 from tenure.ml.recipe import Recipe, design_columns
@@ -33,45 +37,69 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-class Contents(msgspec.Struct, frozen=True):
-    """What predictor.json holds."""
+class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What predictor.json holds. `feed` is there for an estimator that was fitted elsewhere, and says then whether a
+    preprocessor came with it."""
 
     format: int
     estimator: Literal["skops", "xgboost"]
     recipe: Recipe
     signature: Signature
     libraries: dict[str, str]
+    feed: Feed | None = None
+    preprocessed: bool = True
 
 
 class Predictor:
     """A fitted model that answers: preprocessor and estimator with the recipe and signature they were made for.
 
-    The estimator gives class positions (0, 1, ...) or numbers; labels come from the signature. Safe to call from
-    several threads.
+    The estimator gives class positions (0, 1, ...) or numbers; labels come from the signature. One that was fitted
+    elsewhere comes with its `feed`, and with a preprocessor or None. Safe to call from several threads.
     """
 
-    def __init__(self, recipe: Recipe, signature: Signature, preprocessor: Any, estimator: Any) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        signature: Signature,
+        preprocessor: Any,
+        estimator: Any,
+        feed: Feed | None = None,
+    ) -> None:
         self.recipe = recipe
         self.signature = signature
         self.preprocessor = preprocessor
         self.estimator = estimator
-        self._compiled = CompiledPreprocessor(preprocessor)
+        self.feed = feed
+        self._compiled = CompiledPreprocessor(preprocessor) if feed is None else None
 
     def predict(self, table: pa.Table) -> Predictions:
         """Predictions for rows with the raw input columns; other columns are ignored. Raises StageError."""
         if table.num_rows == 0:
             return _none(self.signature)
-        return self.predict_matrix(self.matrix(table))
+        if self.feed is None:
+            return self.predict_matrix(self.matrix(table))
+        try:
+            return self.predict_matrix(self.matrix(table))
+        except StageError:
+            raise
+        except Exception as error:  # whatever an estimator says about a value it cannot take
+            reason = str(error).strip() or type(error).__name__
+            raise StageError("the adopted model cannot predict these rows", reason.splitlines()[0]) from error
 
-    def matrix(self, table: pa.Table) -> npt.NDArray[np.float64]:
-        """The rows as the estimator sees them: float64 (rows, features)."""
-        return self._compiled.transform(design_columns(self.recipe, table))
+    def matrix(self, table: pa.Table) -> Any:
+        """The rows as the estimator sees them: float64 (rows, features), or what an adopted one takes."""
+        if self._compiled is not None:
+            return self._compiled.transform(design_columns(self.recipe, table))
+        assert self.feed is not None
+        rows = self.feed.rows(self.recipe, table)
+        return rows if self.preprocessor is None else self.preprocessor.transform(rows)
 
     def verify(self, frame: Any) -> None:
         """Compare the compiled preprocessor with the one it was made from, on rows of `design_frame`.
 
         Raises StageError when a single bit differs.
         """
+        assert self._compiled is not None, "an adopted model has no compiled preprocessor"
         expected = np.asarray(self.preprocessor.transform(frame), dtype=np.float64)
         given = self._compiled.transform({name: frame[name].to_numpy() for name in frame.columns})
         if not np.array_equal(given, expected, equal_nan=True):
@@ -81,20 +109,29 @@ class Predictor:
                 "please report this with the versions of the libraries",
             )
 
-    def predict_matrix(self, matrix: npt.NDArray[np.float64]) -> Predictions:
-        """Predictions for preprocessed rows (rows, features)."""
-        return predict_matrix(self.estimator, matrix, self.signature)
+    def predict_matrix(self, matrix: Any) -> Predictions:
+        """Predictions for rows as `matrix` gives them."""
+        return predict_matrix(
+            self.estimator, matrix, self.signature, () if self.feed is None else self.feed.outputs
+        )
 
 
-def predict_matrix(estimator: Any, matrix: npt.NDArray[np.float64], signature: Signature) -> Predictions:
-    """Predictions of a scikit-learn estimator or an xgboost booster for preprocessed rows (rows, features)."""
+def predict_matrix(
+    estimator: Any, matrix: Any, signature: Signature, outputs: tuple[int, ...] = ()
+) -> Predictions:
+    """Predictions of a scikit-learn estimator or an xgboost booster for preprocessed rows (rows, features).
+
+    `outputs` says which of its probabilities each class of the signature is, where they come in another order.
+    """
     raw = _raw(estimator, matrix, signature)
+    if outputs:
+        raw = raw[:, list(outputs)]
     if signature.task == "regression":
         return Predictions(np.asarray(raw, dtype=np.float64), None, ())
     return from_probabilities(raw, signature.classes)
 
 
-def _raw(estimator: Any, matrix: npt.NDArray[np.float64], signature: Signature) -> npt.NDArray[np.float64]:
+def _raw(estimator: Any, matrix: Any, signature: Signature) -> npt.NDArray[np.float64]:
     if type(estimator).__module__.startswith("xgboost"):
         # inplace_predict takes no lock and may be called from several threads; Booster.predict may not.
         values = np.asarray(estimator.inplace_predict(matrix, validate_features=False), dtype=np.float64)
@@ -125,7 +162,7 @@ def save(predictor: Predictor) -> dict[str, bytes]:
     import skops
 
     libraries = {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "skops": skops.__version__}
-    files = {PREPROCESSOR: skops_file.dump(predictor.preprocessor)}
+    files = {} if predictor.preprocessor is None else {PREPROCESSOR: skops_file.dump(predictor.preprocessor)}
     kind: Literal["skops", "xgboost"] = "skops"
     if type(predictor.estimator).__module__.startswith("xgboost"):
         import xgboost
@@ -135,7 +172,9 @@ def save(predictor: Predictor) -> dict[str, bytes]:
         files[BOOSTER] = bytes(predictor.estimator.save_raw(raw_format="ubj"))
     else:
         files[SKOPS_ESTIMATOR] = skops_file.dump(predictor.estimator)
-    contents = Contents(FORMAT, kind, predictor.recipe, predictor.signature, libraries)
+    contents = Contents(
+        FORMAT, kind, predictor.recipe, predictor.signature, libraries, predictor.feed, PREPROCESSOR in files
+    )
     files[PREDICTOR] = msgspec.json.encode(contents)
     return files
 
@@ -157,12 +196,14 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
             f"{PREDICTOR} has format {contents.format}, this version reads format {FORMAT}",
             "train the model again with this version",
         )
-    preprocessor = skops_file.load(_file(files, PREPROCESSOR), PREPROCESSOR)
+    preprocessor = None
+    if contents.preprocessed or contents.feed is None:
+        preprocessor = skops_file.load(_file(files, PREPROCESSOR), PREPROCESSOR)
     if contents.estimator == "xgboost":
         estimator = _load_booster(_file(files, BOOSTER), threads)
     else:
         estimator = skops_file.load(_file(files, SKOPS_ESTIMATOR), SKOPS_ESTIMATOR)
-    return Predictor(contents.recipe, contents.signature, preprocessor, estimator)
+    return Predictor(contents.recipe, contents.signature, preprocessor, estimator, contents.feed)
 
 
 def load_recorded(recorded: Mapping[str, str], artifacts: ArtifactStore, *, threads: int = 1) -> Predictor:

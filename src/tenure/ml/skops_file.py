@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn._loss.loss.HalfBinomialLoss",
     "sklearn._loss.loss.HalfMultinomialLoss",
     "sklearn._loss.loss.HalfSquaredError",
+    # What adopted pipelines hold besides estimators: which columns were chosen, and two numbers of a sigmoid.
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    # How a network was fitted; predicting does not look at it.
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     # Named attributes and dtypes without behaviour.
     "sklearn.utils._bunch.Bunch",
     "numpy.dtype",
@@ -70,34 +78,72 @@ def load(data: bytes, name: str) -> Any:
     return result
 
 
-def _check_nodes(estimator: Any) -> None:
-    """Trees index their node arrays without bounds checks, so a damaged file could crash the process: refuse it."""
-    members = getattr(estimator, "estimators_", None)
-    for member in [estimator] if members is None else list(np.ravel(np.asarray(members, dtype=object))):
-        tree = getattr(member, "tree_", None)
-        if tree is None:
+def _check_nodes(value: Any) -> None:
+    """Trees index their node arrays without bounds checks, so a damaged file could crash the process: refuse it.
+
+    Wherever a tree is: in a forest, a pipeline, a calibrated classifier.
+    """
+    for estimator in _estimators(value):
+        tree = getattr(estimator, "tree_", None)
+        if tree is not None:
+            _check_tree(tree, getattr(estimator, "n_features_in_", -1))
+        members = getattr(estimator, "estimators_", None)
+        # A bagging estimator gives each member its own columns, and the member checks them.
+        if members is not None and not hasattr(estimator, "estimators_features_"):
+            for member in np.ravel(np.asarray(members, dtype=object)):
+                if hasattr(member, "tree_"):
+                    _check_tree(member.tree_, getattr(estimator, "n_features_in_", -1))
+        for stage in getattr(estimator, "_predictors", []):
+            for member in stage:
+                _check_predictor(member, getattr(estimator, "n_features_in_", -1))
+
+
+def _estimators(value: Any) -> Iterator[Any]:
+    """Every object of scikit-learn inside a value that was rebuilt from a file, the value included."""
+    seen: set[int] = set()
+    left = [value]
+    while left:
+        item = left.pop()
+        if id(item) in seen:
             continue
-        count = tree.node_count
-        children = np.concatenate([tree.children_left, tree.children_right])
-        inner = tree.children_left != -1
-        own = np.tile(np.arange(count), 2)
-        broken = (
-            (children >= count).any()
-            or (children < -1).any()
-            or ((children != -1) & (children <= own)).any()
-            or (tree.feature[inner] >= tree.n_features).any()
-            or (tree.feature[inner] < 0).any()
-        )
-        if broken:
-            raise StageError("the model file is damaged", "a tree points outside its own nodes")
-    for stage in getattr(estimator, "_predictors", []):
-        for member in stage:
-            nodes = member.nodes
-            inner = nodes["is_leaf"] == 0
-            inside = (nodes["left"][inner] < len(nodes)) & (nodes["right"][inner] < len(nodes))
-            known = nodes["feature_idx"][inner] < estimator.n_features_in_
-            if not (inside.all() and known.all() and (nodes["feature_idx"][inner] >= 0).all()):
-                raise StageError("the model file is damaged", "a tree points outside its own nodes")
+        seen.add(id(item))
+        if isinstance(item, dict):
+            left += item.values()
+        elif isinstance(item, list | tuple | set):
+            left += item
+        elif isinstance(item, np.ndarray):
+            left += item.ravel().tolist() if item.dtype == object else []
+        elif type(item).__module__.startswith("sklearn.") and hasattr(item, "__dict__"):
+            yield item
+            left += vars(item).values()
+
+
+def _check_tree(tree: Any, features: int) -> None:
+    count = tree.node_count
+    children = np.concatenate([tree.children_left, tree.children_right])
+    inner = tree.children_left != -1
+    own = np.tile(np.arange(count), 2)
+    broken = (
+        tree.n_features != features
+        or (children >= count).any()
+        or (children < -1).any()
+        or ((children != -1) & (children <= own)).any()
+        or (tree.feature[inner] >= tree.n_features).any()
+        or (tree.feature[inner] < 0).any()
+    )
+    if broken:
+        raise StageError("the model file is damaged", "a tree points outside its own nodes")
+
+
+def _check_predictor(predictor: Any, features: int) -> None:
+    nodes = predictor.nodes
+    inner = nodes["is_leaf"] == 0
+    split = inner & (nodes["is_categorical"] != 0)
+    inside = (nodes["left"][inner] < len(nodes)) & (nodes["right"][inner] < len(nodes))
+    known = (nodes["feature_idx"][inner] < features) & (nodes["feature_idx"][inner] >= 0)
+    listed = nodes["bitset_idx"][split] < len(predictor.raw_left_cat_bitsets)
+    if not (inside.all() and known.all() and listed.all()):
+        raise StageError("the model file is damaged", "a tree points outside its own nodes")
 
 
 def _without_padding(data: bytes) -> bytes:

@@ -9,18 +9,38 @@ from tenure.graph.resource import Adoption, Resource
 from tenure.plan.action import Reason
 from tenure.plan.change import Change
 from tenure.plan.view import View
+from tenure.state.record import Record
 
 
-def adoption_of(resource: Resource, view: View) -> Adoption | None:
-    """What a resource without a record comes from: the spec names it, or the one it follows is or was adopted.
+def adoption_of(resource: Resource, record: Record | None, view: View) -> Adoption | None:
+    """What a resource comes from when it is not made: the spec names it, or the one it follows is or was adopted.
 
-    None when it is to be made.
+    None when it is to be made, or stays as it is.
     """
     adoption = resource.adoption
-    if adoption is None or not adoption.follows:
-        return adoption
-    followed = view.value(adoption.follows) or {}
-    return adoption if adoption.follows in view.adopting or followed.get("adopted") else None
+    if adoption is None or adoption.until in view.records:
+        return None
+    if adoption.follows:
+        made = adoption.follows in view.renewing and adoption.follows not in view.adopting
+        followed = view.value(adoption.follows) or {}
+        adopted = adoption.follows in view.adopting or bool(followed.get("adopted"))
+        return adoption if adopted and not made else None
+    return None if record is not None and _current(resource, record, adoption, view) else adoption
+
+
+def _current(resource: Resource, record: Record, adoption: Adoption, view: View) -> bool:
+    """Whether what is recorded is what the spec names, adopted for the inputs there are."""
+    adopted = record.value.get("adopted") or {}
+    return (
+        adopted.get("given") == adoption.given
+        and record.content == resource.content
+        and not view.renewing.intersection(resource.needs)
+        and all(
+            view.records[need].digest == digest
+            for need, digest in record.inputs.items()
+            if need in view.records
+        )
+    )
 
 
 def content(resources: Iterable[Resource], changes: Iterable[Change]) -> Mapping[str, Any]:
