@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +12,9 @@ import msgspec
 import pytest
 from tests.engine.projects import NOW, write_flowers, write_spec
 
-from tenure.core.errors import StalePlan
+from tenure.cli.main import run
+from tenure.core.digest import digest_bytes
+from tenure.core.errors import PlanError, StalePlan
 from tenure.engine.project import Project
 from tenure.plan.action import Action
 from tenure.plan.change import Plan, from_json, to_json
@@ -178,3 +181,113 @@ def test_one_stale_model_refuses_the_whole_plan(applied: Path) -> None:
     plan = saved(applied)
     write_spec(applied, {"metadata": {"name": "trees"}, "training": {"seed": 8}}, name="trees")
     assert "trees" in refused(applied, plan)
+
+
+def plan_file(root: Path) -> Path:
+    write_spec(root, RETRAIN)
+    saved(root)
+    return root / "plan.json"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"action": "replace"', b'"action": "none"'),
+        (b'"environment": "dev"', b'"environment": "prod"'),
+        (b'"sentence": "', b'"sentence": "harmless: '),
+        (b'"checksum": "sha256:', b'"checksum": "sha256:0'),
+        (b'"checksum"', b'"checksun"'),
+        (b'"unmanaged": []', b'"unmanaged": [], "later": 1'),
+        (b'"format_version": "1.1"', b'"format_version": "1.0"'),
+    ],
+)
+def test_a_file_that_was_edited_by_hand(applied: Path, old: bytes, new: bytes) -> None:
+    path = plan_file(applied)
+    data = path.read_bytes()
+    assert data.count(old)
+    before = trace(applied)
+    path.write_bytes(data.replace(old, new, 1))
+    with pytest.raises(PlanError, match="was edited") as caught:
+        from_json(path.read_bytes())
+    assert caught.value.exit_code == 1
+    assert run(["apply", str(path), "-C", str(applied), "--now", NOW.isoformat()]) == 1
+    assert run(["show", str(path)]) == 1
+    assert run(["approve", str(path), "--role", "risk", "--reason", "x", "-C", str(applied)]) == 1
+    assert trace(applied) == before
+
+
+def test_a_file_that_was_only_laid_out_differently_is_the_same_plan(applied: Path) -> None:
+    path = plan_file(applied)
+    plan = from_json(path.read_bytes())
+    content = msgspec.json.decode(path.read_bytes())
+    assert from_json(msgspec.json.encode(dict(reversed(content.items())))) == plan
+
+
+def test_what_a_later_minor_version_adds_is_read_and_covered(applied: Path) -> None:
+    content = msgspec.json.decode(plan_file(applied).read_bytes())
+    content |= {"format_version": "1.9", "added": {"b": [1.0, None], "a": "new"}, "checksum": ""}
+    content["checksum"] = digest_bytes(msgspec.json.encode(content, order="sorted"))
+    assert from_json(msgspec.json.encode(content)).format_version == "1.9"
+    content["added"]["a"] = "other"
+    with pytest.raises(PlanError, match="was edited"):
+        from_json(msgspec.json.encode(content))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 4096,
+        b"{}",
+        b"[1, 2]",
+        b'"1.1"',
+        b"null",
+        b'{"format_version": null}',
+        b'{"format_version": "2.0"}',
+        b'{"format_version": "1.1"}',
+        b"[" * 100_000,
+        b'{"a": ' * 100_000,
+        b'{"format_version": "1.1", "x": "\xff\xfe"}',
+        b"\xef\xbb\xbf{}",
+        b"%PDF-1.7",
+    ],
+)
+def test_what_is_no_plan(
+    tmp_path: Path, applied: Path, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(data)
+    assert run(["apply", str(path), "-C", str(applied)]) == 1
+    said = capsys.readouterr().err
+    assert "tenure plan --out plan.json" in said
+    assert "defect" not in said
+
+
+def test_every_truncation_is_refused(applied: Path) -> None:
+    data = plan_file(applied).read_bytes()
+    for end in range(0, len(data) - 1, max(1, len(data) // 97)):
+        with pytest.raises(PlanError):
+            from_json(data[:end])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "loop", "nowhere", "larger than memory"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, applied: Path, kind: str) -> None:
+    path = tmp_path / "plan.json"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "loop":
+            path.symlink_to(path)
+        case "larger than memory":
+            with path.open("wb") as stream:
+                stream.truncate(1 << 40)
+    for words in (
+        ["apply", str(path)],
+        ["show", str(path)],
+        ["approve", str(path), "--role", "r", "--reason", "x"],
+    ):
+        assert run([*words, "-C", str(applied)]) == 1

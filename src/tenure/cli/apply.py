@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tenure.cli.arguments import Arguments, selection
-from tenure.cli.files import read
 from tenure.cli.session import Session, Verb
 
 if TYPE_CHECKING:
@@ -58,10 +57,10 @@ def command(
 
 
 def load(path: Path) -> Plan:
-    """A saved plan. Raises PlanError or TenureError."""
-    from tenure.plan.change import from_json
+    """A saved plan. Raises PlanError."""
+    from tenure.engine.requests import saved_plan
 
-    return from_json(read(path))
+    return saved_plan(path)
 
 
 def apply_plan(session: Session, project: Project, plan: Plan, *, approved: bool, wait: bool = False) -> int:

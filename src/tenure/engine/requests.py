@@ -11,9 +11,12 @@ from typing import Literal
 from tenure.core.diagnostics import closest
 from tenure.core.digest import PREFIX
 from tenure.core.errors import PlanError, TenureError
-from tenure.plan.change import from_json
+from tenure.plan.change import Plan, from_json
 from tenure.state.record import Acknowledgement, Approval, Fact, ModelState
 from tenure.state.store import StateReader
+
+LARGEST_PLAN = 1 << 30
+"""Bytes. The plan of 10,000 models takes a twentieth of it; what is larger would only fill the memory."""
 
 _VERSION = re.compile(r"(?P<model>[a-z0-9-]+)@v?(?P<number>\d+)")
 
@@ -56,7 +59,7 @@ def approvals(
             f"{subject!r} is neither a plan file nor a version such as weather@2.",
             "Save a plan with: tenure plan --out plan.json",
         )
-    plan = from_json(path.read_bytes())
+    plan = saved_plan(path)
     changed = [model for model in plan.models if model.changed]
     if not changed:
         raise PlanError("Nothing to approve.", f"The plan in {subject} changes nothing.")
@@ -66,6 +69,27 @@ def approvals(
         roles |= {item.subject for change in changes for item in change.blockers if item.kind == "approval"}
         _asked(role, roles, f"the plan in {subject}")
     return tuple(Approval(model.model, model.digest, role, decision, reason, by, at) for model in changed)
+
+
+def saved_plan(path: Path) -> Plan:
+    """The plan in a file. Raises PlanError when it cannot be read, is none, or was edited."""
+    try:
+        # A pipe would be waited for without an end, and a device has none.
+        if path.exists() and not path.is_file():
+            raise PlanError(
+                "Not a plan file.", f"{path} is no regular file.", "Name a file that holds a plan."
+            )
+        if path.stat().st_size > LARGEST_PLAN:
+            raise PlanError(
+                "Not a plan file.", f"{path} is larger than any plan.", "Name a file that holds a plan."
+            )
+        return from_json(path.read_bytes())
+    except OSError as error:
+        raise PlanError(
+            "The plan cannot be read.",
+            f"{path}: {error.strerror}.",
+            "Write one with: tenure plan --out plan.json",
+        ) from error
 
 
 def _asked(role: str, roles: set[str], what: str) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from tenure.core.digest import digest
+from tenure.core.digest import digest, digest_bytes
 from tenure.core.effect import Effect, worst
 from tenure.core.errors import PlanError
 from tenure.graph.resource import Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Blocker, Condition
 
-FORMAT_VERSION = "1.0"
-"""Minor versions only add. A reader refuses another major version."""
+FORMAT_VERSION = "1.1"
+"""Minor versions only add. A reader refuses another major version. 1.1 added `checksum`."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -125,7 +125,10 @@ class ModelPlan(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What an apply would do in one environment, and why."""
+    """What an apply would do in one environment, and why.
+
+    `checksum` covers everything else in a saved plan; it is empty in one that is not saved.
+    """
 
     tool_version: str
     environment: str
@@ -134,6 +137,7 @@ class Plan(msgspec.Struct, frozen=True):
     unmanaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     format_version: str = FORMAT_VERSION
+    checksum: str = ""
 
     @property
     def changed(self) -> bool:
@@ -166,30 +170,45 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def to_json(plan: Plan) -> bytes:
-    """The plan as JSON, one object; `from_json(to_json(plan)) == plan`."""
-    return msgspec.json.format(msgspec.json.encode(plan), indent=2)
+    """The plan as JSON, one object with a checksum; `from_json(to_json(plan)) == plan`."""
+    saved = msgspec.structs.replace(plan, checksum=_checksum(plan))
+    return msgspec.json.format(msgspec.json.encode(saved), indent=2)
 
 
 def from_json(data: bytes) -> Plan:
-    """Read a saved plan. Raises PlanError when it is none, or of another major format version."""
+    """Read a saved plan. Raises PlanError when it is none, is of another major format version, or was edited."""
     try:
-        header = msgspec.json.decode(data)
-        version = str(header["format_version"]) if isinstance(header, dict) else ""
-    except (msgspec.DecodeError, KeyError) as error:
+        content = msgspec.json.decode(data)
+        version = str(content["format_version"]) if isinstance(content, dict) else ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
+        why = "it has no format_version" if isinstance(error, KeyError) else str(error)
         raise PlanError(
             "Not a plan file.",
-            f"It cannot be read as a saved plan: {error}.",
+            f"It cannot be read as a saved plan: {why}.",
             "Write one with: tenure plan --out plan.json",
         ) from error
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise PlanError(
             "Plan of another format.",
             f"The file has format version {version!r}; this version of Tenure reads {FORMAT_VERSION}.",
-            "Make the plan again: tenure plan --out plan.json",
+            _AGAIN,
+        )
+    # Over the content as it is read, so that fields which a later minor version added are covered too.
+    if content.get("checksum") != _checksum({**content, "checksum": ""}):
+        raise PlanError(
+            "The plan file was edited.",
+            "Its content does not match its checksum: what was reviewed is not what would be done.",
+            _AGAIN,
         )
     try:
-        return msgspec.json.decode(data, type=Plan)
+        return msgspec.convert({**content, "checksum": ""}, Plan, str_keys=True)
     except msgspec.ValidationError as error:
-        raise PlanError(
-            "Damaged plan file.", str(error), "Make the plan again: tenure plan --out plan.json"
-        ) from error
+        raise PlanError("Damaged plan file.", str(error), _AGAIN) from error
+
+
+_AGAIN = "Make the plan again: tenure plan --out plan.json"
+
+
+def _checksum(content: Plan | dict[str, Any]) -> str:
+    """Digest of a plan, as a value or as it was read, whose own checksum is empty."""
+    return digest_bytes(msgspec.json.encode(content, order="sorted"))
