@@ -6,7 +6,6 @@ import json
 import queue
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self

@@ -58,7 +58,7 @@ def test_what_no_fragment_can_bring_is_missing(document_class: type[Any], defaul
     ],
 )
 def test_a_fragment_excuses_nothing_else(document_class: type[Any], more: dict[str, Any]) -> None:
-    """A wrong key or value is wrong whatever a fragment brings; a list is taken as a whole, so its items are complete."""
+    """A wrong key or value stays wrong. A list is taken as a whole, so its items are complete."""
     assert problems(document_class, GOOD | {"defaults": ["base"]} | more)
 
 
