@@ -10,7 +10,8 @@ TenureError                 1
  ├─ StateError              1   the recorded state cannot be used
  │   ├─ StateLocked         4   somebody else holds the lease
  │   ├─ StateStale          4   the serial moved under us
- │   └─ StateTooNew         1   written by a later format
+ │   ├─ StateTooNew         1   written by a later format
+ │   └─ StateTooOld         1   written by an earlier format, and not upgraded yet
  ├─ ArtifactError           1   a blob cannot be stored or read
  │   ├─ ArtifactMissing     1   there is no such blob
  │   └─ ArtifactDamaged     1   its content is not what its name says
@@ -100,6 +101,10 @@ class StateStale(StateError):
 
 class StateTooNew(StateError):
     """The state was written by a later version of Tenure."""
+
+
+class StateTooOld(StateError):
+    """The state has to be upgraded before this version can do that with it."""
 
 
 class ArtifactError(TenureError):

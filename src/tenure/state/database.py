@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tenure.core.errors import StateError, StateTooNew
-from tenure.state.encoding import FORMAT
+from tenure.core.errors import StateError, StateTooNew, StateTooOld
+from tenure.state.encoding import FORMAT, OLDEST_READABLE
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -47,10 +47,12 @@ class Database(Readable, Protocol):
         """
 
 
-def check_format(tables: set[str], rows: Rows, place: str) -> bool:
+def check_format(tables: set[str], rows: Rows, place: str, oldest: int = OLDEST_READABLE) -> bool:
     """Whether the database with these tables holds a state that this version understands; False when it is empty.
 
-    `place` is what messages call it. Raises StateTooNew for a later format and StateError for somebody else's tables.
+    `place` is what messages call it, `oldest` the format that is needed at least: reading does with an older one than
+    writing. Raises StateTooNew for a later format, StateTooOld for an earlier one, and StateError for somebody else's
+    tables.
     """
     if not tables:
         return False
@@ -68,5 +70,11 @@ def check_format(tables: set[str], rows: Rows, place: str) -> bool:
             "The state was written by a later version of Tenure",
             f"{place} has format {found[0][0]}; this version understands {FORMAT}. Nothing was read or changed.",
             "Install the version that wrote it, or a later one.",
+        )
+    if found[0][0] < oldest:
+        raise StateTooOld(
+            "The state has an older format",
+            f"{place} has format {found[0][0]}; this version writes {FORMAT}. Nothing was changed.",
+            "Upgrade it, which keeps a copy: tenure state upgrade",
         )
     return True

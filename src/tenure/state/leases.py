@@ -46,12 +46,13 @@ def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> 
             f" at {clock(row.expires)}.{way_out}",
         )
     token = 1 if row is None else row.token + 1
-    values = {"token": token, "holder": holder, "since": now, "expires": now + seconds, "id": uuid4().hex[:8]}
+    lease = Lease(model=model, holder=holder, token=token, id=uuid4().hex[:8])
+    values = {"token": token, "holder": holder, "since": now, "expires": now + seconds, "id": lease.id}
     if row is None:
         connection.execute(leases.insert().values(model=model, **values))
     else:
         connection.execute(leases.update().where(leases.c.model == model).values(**values))
-    return Lease(model=model, holder=holder, token=token, id=values["id"])
+    return lease
 
 
 def check(connection: sa.Connection, lease: Lease) -> None:

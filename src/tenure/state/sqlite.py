@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from tenure.core.errors import StateError, StateLocked
 from tenure.state.database import RESTORE, Rows, Value, check_format
+from tenure.state.encoding import FORMAT, OLDEST_READABLE
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -26,10 +27,11 @@ BUSY_SECONDS = 30.0
 
 
 class SqliteFile:
-    """A `Database` in one file."""
+    """A `Database` in one file. Whatever format is older than `oldest` is not written to."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, oldest: int = FORMAT) -> None:
         self.path = path
+        self.oldest = oldest
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
         self._lock = threading.RLock()
@@ -98,7 +100,7 @@ class SqliteFile:
         self._disconnect()
         connection = _open(self.path)
         try:
-            known = self._known(lambda sql, _: connection.execute(sql).fetchall())
+            known = self._known(lambda sql, _: connection.execute(sql).fetchall(), OLDEST_READABLE)
         except BaseException:
             connection.close()
             raise
@@ -108,13 +110,14 @@ class SqliteFile:
         self._connection, self._identity = connection, identity
         return connection
 
-    def _known(self, rows: Rows) -> bool:
+    def _known(self, rows: Rows, oldest: int) -> bool:
         tables = {name for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
-        return check_format(tables, rows, str(self.path))
+        return check_format(tables, rows, str(self.path), oldest)
 
     def _prepared(self) -> sa.Engine:
         """An engine for a file that is there, with its tables: what is missing is created, once."""
         from tenure.state import tables, writing
+        from tenure.state.transaction import rows_of
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ class SqliteFile:
         engine = _engine(self.path)
         try:
             with engine.begin() as connection:
-                if not self._known(lambda sql, _: [tuple(row) for row in connection.exec_driver_sql(sql)]):
+                if not self._known(rows_of(connection), self.oldest):
                     tables.metadata.create_all(connection)
                     writing.found(connection)
         except BaseException:
