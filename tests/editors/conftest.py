@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.editors.language_server import LanguageServer
 
 ROOT = Path(__file__).parents[2]

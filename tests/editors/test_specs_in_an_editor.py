@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.editors.language_server import LanguageServer
 
 from tenure.core.effect import Effect
 from tenure.core.spans import Path as KeyPath
@@ -15,7 +16,6 @@ from tenure.lifecycle import Model
 from tenure.spec.base import effect_of
 from tenure.spec.read import read
 from tenure.spec.shape import AnyOf, Block, Kinds, ListOf, MappingOf, Shape
-from tests.editors.language_server import LanguageServer
 
 ROOT = Path(__file__).parents[2]
 SPECS = [
@@ -244,6 +244,7 @@ HALF = ENVELOPE + (
     "defaults: [{data: churn}, {training: quick}, {monitoring: standard}]\n"
     "data:\n  sources:\n    table: {path: data/table.csv}\n"
     "training:\n  limits: {max_trials: 5}\n"
+    "deployment:\n  target: {type: batch}\n"
     "monitoring:\n  alerting: {fire: 1 of 2}\n"
 )
 
