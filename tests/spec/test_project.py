@@ -67,7 +67,7 @@ def test_overrides_are_dealt_out_to_project_and_specs(tmp_path: Path) -> None:
     ("override", "place", "hint"),
     [
         ("env=stagin", "override env=stagin", "'staging'"),
-        ("state=postgres", "override state=postgres", "sqlite"),
+        ("state=oracle", "override state=oracle", "sqlite"),
         ("server.pol=2s", "override server.pol=2s, server > pol", "'poll'"),
         ("nonsense", "override nonsense", "env=prod"),
     ],
@@ -78,6 +78,44 @@ def test_a_wrong_override_is_a_diagnostic(tmp_path: Path, override: str, place: 
     assert found is None
     assert diagnostic.place == place
     assert hint in diagnostic.hint
+
+
+def test_a_state_in_postgres_has_a_schema_for_each_environment(tmp_path: Path) -> None:
+    config = project(tmp_path, "env=prod", "state=postgres").config
+    assert config.state_settings == {
+        "type": "postgres",
+        "url": "${env:TENURE_STATE_URL}",
+        "schema": "tenure_prod",
+        "timeout": "60s",
+    }
+    chosen = project(
+        tmp_path, "state=postgres", "state.schema=ours", "state.url='postgresql://ann@db/models'"
+    )
+    assert chosen.config.state_settings["schema"] == "ours"
+    assert chosen.config.state_settings["url"] == "postgresql://ann@db/models"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://ann:hunter2@db/models", "a password is not written here"),
+        ("postgresql://db/models?user=ann&password=hunter2", "a password is not written here"),
+        ("${env:STATE_URL,postgresql://ann:hunter2@db/models}", "fallback"),
+        ("postgresql://ann:${env:HUNTER2}@db/models", "stands for the whole"),
+        ("mysql://db/models", "postgresql://"),
+        ("host=db password=hunter2", "postgresql://"),
+    ],
+)
+def test_no_password_is_written_in_clear_and_none_is_shown(tmp_path: Path, url: str, reason: str) -> None:
+    conf(tmp_path, config="defaults: [state: postgres]\n", state__postgres=f"type: postgres\nurl: '{url}'\n")
+    found, (diagnostic,) = load_project(tmp_path)
+    assert found is None
+    assert diagnostic.place == "conf/state/postgres.yaml:2:6, state > url"
+    assert reason in diagnostic.detail.lower()
+    assert "${env:TENURE_STATE_URL}" in diagnostic.hint
+    assert "hunter2" not in repr(diagnostic)
+    _, (diagnostic, *_) = load_project(tmp_path, [f"state.url='{url}'"])
+    assert "hunter2" not in repr(diagnostic)
 
 
 def test_a_wrong_file_is_pointed_at(tmp_path: Path) -> None:

@@ -66,10 +66,22 @@ def explain(error: ValidationError, model: type[SpecModel], composed: Composed) 
     for path in _misspelt(by_place):
         del by_place[path]
     return [
-        diagnostic
+        _unquoted(diagnostic) if any(_secret(located) for _, located in several) else diagnostic
         for path, several in _without_failed_members(by_place).items()
         for diagnostic in _at_place(path, several, composed)
     ]
+
+
+def _secret(located: Located) -> bool:
+    return isinstance(located.shape, Leaf) and located.shape.secret
+
+
+def _unquoted(diagnostic: Diagnostic) -> Diagnostic:
+    """The same without what was written there: it may be the secret itself, and messages end up in logs."""
+    span = diagnostic.span
+    if span is not None and not span.line:
+        span = msgspec.structs.replace(span, file=span.file.partition("=")[0])
+    return msgspec.structs.replace(diagnostic, span=span, excerpt=())
 
 
 def _misspelt(by_place: dict[Path, list[tuple[ErrorDetails, Located]]]) -> set[Path]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.effect import Effect
@@ -20,6 +20,7 @@ from tenure.spec.fragments import PRIMARY, Fragments
 from tenure.spec.override import Override, Verb
 from tenure.spec.read import Document
 from tenure.spec.shape import Block, secret_leaves
+from tenure.spec.state import StateConfig
 from tenure.spec.validate import NOTHING_READ, Reads, validate
 
 KEYS = ("env", "state", "artifacts", "server", "actor")
@@ -45,13 +46,6 @@ class Environment(SpecModel):
     )
 
 
-class SqliteState(SpecModel):
-    """The recorded state in one SQLite file."""
-
-    type: Literal["sqlite"] = field(Effect.OPERATE, "Keep the state in SQLite.")
-    path: str = field(Effect.OPERATE, "The file, relative to the project.", examples=[".tenure/dev/state.db"])
-
-
 class Server(SpecModel):
     """The model server of this environment."""
 
@@ -70,7 +64,7 @@ class ProjectConfig(SpecModel):
     """Where the project keeps its state and artifacts, and what its environment is called."""
 
     env: Environment = field(Effect.REDEPLOY, "The environment.")
-    state: SqliteState = field(Effect.OPERATE, "Where the recorded state lies.")
+    state: StateConfig = field(Effect.OPERATE, "Where the recorded state lies.")
     artifacts: ArtifactsConfig = field(Effect.OPERATE, "Where artifacts lie.")
     server: Server = field(Effect.OPERATE, "The model server.", Server)
     actor: str | None = field(
@@ -131,6 +125,7 @@ def _builtin(fragments: Fragments, overrides: Sequence[Override]) -> dict[str, D
         names |= {one.value for one in overrides if one.key == "env" and isinstance(one.value, str)}
     pieces: dict[str, dict[str, Any]] = {f"env/{name}": {} for name in names}
     pieces["state/sqlite"] = {"type": "sqlite"}
+    pieces["state/postgres"] = {"type": "postgres", "url": "${env:TENURE_STATE_URL}"}
     pieces["artifacts/local"] = {"type": "local"}
     pieces["artifacts/s3"] = {"type": "s3"}
     return {name: Document(f"built-in {name}", "", data) for name, data in pieces.items()}
@@ -172,13 +167,12 @@ def _complete(composed: Composed) -> Composed:
     if isinstance(env, dict):
         data["env"] = {**data["env"], **kept}
         name = data["env"]["name"]
-        if isinstance(data.get("state"), dict):
-            data["state"] = {"path": f".tenure/{name}/state.db", **data["state"]}
+        if isinstance(state := data.get("state"), dict):
+            shared = state.get("type") == "postgres"
+            where = {"schema": f"tenure_{name}"} if shared else {"path": f".tenure/{name}/state.db"}
+            data["state"] = {**where, **state}
         if isinstance(artifacts := data.get("artifacts"), dict):
-            kind: dict[str, str] = (
-                {"prefix": str(name)}
-                if artifacts.get("type") == "s3"
-                else {"path": f".tenure/{name}/artifacts"}
-            )
-            data["artifacts"] = {**kind, **artifacts}
+            shared = artifacts.get("type") == "s3"
+            where = {"prefix": str(name)} if shared else {"path": f".tenure/{name}/artifacts"}
+            data["artifacts"] = {**where, **artifacts}
     return replace(resolved, data=data)
