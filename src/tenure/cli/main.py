@@ -31,6 +31,7 @@ VERBS = {
     "approve": "Approve a saved plan or a version, in a role.",
     "reject": "Reject a saved plan or a version, in a role.",
     "acknowledge": "Record that a consumer knows of a model's retirement.",
+    "promote": "Take a version over into another environment, without training it again.",
     "rollback": "Ask for an earlier version, and show the plan that restores it.",
     "retrain": "Ask for a retraining; the next plan shows it.",
     "retire": "Show what retiring a model would do and what blocks it. Edits nothing.",

@@ -9,7 +9,7 @@ journal entry; the next one closes it and repeats that step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -62,6 +62,7 @@ class Run:
     store: StateStore
     stage_of: Callable[[Resource], Stage]
     context_for: Callable[[Resource, View, str], StageContext]
+    bring: Callable[[str, Iterable[str]], None]
     locate: Callable[[str, tuple[str | int, ...]], str]
     emit: EventSink
     stopping: Callable[[], bool]
@@ -258,11 +259,16 @@ class _Walk:
             config=item.config, effects=item.effects, digest=output.digest, value=output.value,
             artifacts=output.artifacts, inputs=inputs, at=run.now, by=run.actor, apply_id=run.apply_id,
             serial=(state.serial if state else 0) + 1, seconds=round(seconds, 3), causes=causes, ordinal=output.ordinal,
+            origin=self.desired.offer.name if change.reason is Reason.PROMOTED and self.desired.offer else None,
         )  # fmt: skip
         if change.reason is Reason.METADATA_CHANGED and item.sort is Sort.ARTIFACT:
             previous = view.records[item.local]
             record = msgspec.structs.replace(
-                record, at=previous.at, seconds=previous.seconds, causes=previous.causes
+                record,
+                at=previous.at,
+                seconds=previous.seconds,
+                causes=previous.causes,
+                origin=previous.origin,
             )
         lineage = state.lineage if state else ""
         run.store.finish(
@@ -285,6 +291,11 @@ class _Walk:
         ):
             # Only words about the artifact changed; the artifact itself stays as it is.
             return Output(previous.digest, previous.value, previous.artifacts, previous.ordinal)
+        offer = self.desired.offer
+        if change.reason is Reason.PROMOTED and offer is not None:
+            taken = offer.records[item.local]
+            self.run.bring(offer.environment, taken.artifacts.values())
+            return Output(taken.digest, taken.value, taken.artifacts, taken.ordinal)
         stage = self.run.stage_of(item)
         wanted: Target | None = self.desired.target(item, view) if item.sort is Sort.BINDING else None
         with boundary():

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +28,8 @@ from tenure.core.diagnostics import Diagnostic
 from tenure.core.errors import StalePlan, TenureError
 from tenure.core.events import EventSink, Note, ignore
 from tenure.core.units import format_instant
-from tenure.engine import requests
+from tenure.core.version import VERSION
+from tenure.engine import promoting, requests
 from tenure.engine.applying import Run, apply_model, boundary, check_fresh
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.planning import inputs_of, make_plan
@@ -37,7 +38,7 @@ from tenure.engine.running import proposals, unattended
 from tenure.engine.workspace import Workspace
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.change import ModelPlan, Plan
-from tenure.plan.diff import diff, view_of
+from tenure.plan.diff import Desired, diff, view_of
 from tenure.plan.view import Inputs, View
 from tenure.stages.base import StageContext
 
@@ -142,6 +143,27 @@ class Project:
     def state(self, model: str) -> ModelState:
         """What is recorded about a model. Raises TenureError when nothing is."""
         return requests.known(self.reader, model)
+
+    def promotion(self, model: str, source: Project, *, version: int | None = None) -> Plan:
+        """What taking over a version of another environment would do here: by default the one that serves there.
+
+        Its artifacts are adopted by digest where the spec asks for the same in this environment; where it asks for
+        something else, the plan's notes say what differs, and it is made anew.
+        """
+        self.__dict__.pop("specs", None)
+        (item,) = self.specs.compiled([model])
+        offer = promoting.offer_of(source.reader, source.environment, item, version)
+        state = self.reader.read(model)
+        desired = replace(desired_of(item), offer=offer)
+        found = diff(desired, state, self._inputs(item, state, refresh=True), self.now)
+        return Plan(tool_version=VERSION, environment=self.environment, at=self.now, models=(found,))
+
+    def in_environment(self, name: str) -> Project:
+        """The same project and overrides in another environment."""
+        kept = [text for text in self._overrides if not text.startswith("env=")]
+        return Project(
+            self.root, overrides=[f"env={name}", *kept], now=self._now, emit=self.emit, actor=self._actor
+        )
 
     # ---- acting --------------------------------------------------------------------------------------------------
 
@@ -357,7 +379,18 @@ class Project:
         states = self.reader.read_many([model.model for model in todo])
         for model in todo:
             item, state = compiled[model.model], states.get(model.model)
-            check_fresh(model, state, desired_of(item), self._inputs(item, state, refresh=True), self.now)
+            check_fresh(
+                model, state, self._desired(item, model), self._inputs(item, state, refresh=True), self.now
+            )
+
+    def _desired(self, compiled: Compiled, plan: ModelPlan) -> Desired:
+        """What the spec asks for, with what the plan takes over from another environment."""
+        desired = desired_of(compiled)
+        if plan.promotes is None:
+            return desired
+        source = self.in_environment(plan.promotes.environment)
+        offer = promoting.offer_of(source.reader, source.environment, compiled, plan.promotes.version)
+        return replace(desired, offer=promoting.same_offer(offer, plan.promotes))
 
     def _check_clock(self, models: Sequence[str]) -> None:
         """Refuse to act at a time before the newest record: a clock that went back must not be obeyed silently."""
@@ -375,7 +408,7 @@ class Project:
         try:
             with boundary():
                 inputs = self._inputs(compiled, run.store.read(plan.model), refresh=True)
-                return apply_model(run, plan, desired_of(compiled), inputs)
+                return apply_model(run, plan, self._desired(compiled, plan), inputs)
         except TenureError as error:
             run.emit(Note(plan.model, str(error)))
             return ModelResult(
@@ -407,6 +440,9 @@ class Project:
         def context_for(item: Resource, view: View, fingerprint: str) -> StageContext:
             return self._context(item, view, fingerprint, apply_id, stopping)
 
+        def bring(environment: str, blobs: Iterable[str]) -> None:
+            promoting.bring(blobs, self.in_environment(environment).artifacts, self.artifacts)
+
         return Run(
             apply_id=apply_id,
             holder=this_process(self.actor),
@@ -415,6 +451,7 @@ class Project:
             store=self.store,
             stage_of=stage_of,
             context_for=context_for,
+            bring=bring,
             locate=self.specs.locate,
             emit=self.emit,
             stopping=stopping,

@@ -64,11 +64,20 @@ class Change(msgspec.Struct, frozen=True):
     seconds: float | None = None
 
 
+class Promotion(msgspec.Struct, frozen=True):
+    """Which version of another environment a plan takes over: its artifacts by local address, as output digests."""
+
+    environment: str
+    version: int
+    digests: dict[str, str]
+
+
 class ModelPlan(msgspec.Struct, frozen=True):
     """The plan of one model: what it was made for, and one change per resource in order.
 
     `lineage`, `serial`, `spec_digest` and `inputs_digest` are what a saved plan is checked against before any effect.
-    `content_digest` covers what the spec asks for without the words about it.
+    `content_digest` covers what the spec asks for without the words about it. `promotes` names what is taken over from
+    another environment.
     """
 
     model: str
@@ -81,6 +90,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
     content_digest: str = ""
+    promotes: Promotion | None = None
 
     @property
     def acting(self) -> tuple[Change, ...]:
@@ -121,7 +131,8 @@ class ModelPlan(msgspec.Struct, frozen=True):
             for change in self.changes
             if change.action is not Action.NONE and change.reason is not Reason.METADATA_CHANGED
         ]
-        return digest([self.model, self.content_digest, self.inputs_digest, material])
+        promoted = self.promotes.digests if self.promotes else None
+        return digest([self.model, self.content_digest, self.inputs_digest, material, promoted])
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -17,11 +17,12 @@ import msgspec
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect, worst
-from tenure.core.leaves import flatten
 from tenure.graph.resource import Resource, Sort
+from tenure.plan import adoption, promotion
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Cause, Change, FieldChange, ModelPlan
-from tenure.plan.view import Blocker, Condition, Inputs, Target, View
+from tenure.plan.fields import field_changes, listed
+from tenure.plan.view import Blocker, Condition, Inputs, Offer, Target, View
 from tenure.state.record import Fact, ModelState, Record
 
 RETIRED = "retired"
@@ -52,6 +53,8 @@ class Desired:
     describe: Callable[[Resource], str]
     retires: datetime | None = None
     """From when on the spec itself retires the model, whatever its `lifecycle` says."""
+    offer: Offer | None = None
+    """What a promotion may take over from another environment."""
 
     def ended(self, now: datetime) -> bool:
         """Whether the spec wants the model retired at this moment."""
@@ -67,7 +70,7 @@ def diff(
     for resource in desired.resources:
         change = decide(resource, desired, view, inputs.get(resource.local, NO_INPUTS))
         changes.append(change)
-        view = _after(resource, change, view)
+        view = _after(resource, change, desired, view)
     return ModelPlan(
         model=desired.model,
         file=desired.file,
@@ -77,8 +80,9 @@ def diff(
         inputs_digest=inputs_digest(changes, inputs),
         lifecycle=desired.lifecycle,
         changes=tuple(changes),
-        notes=tuple(_notes(recorded, inputs)),
-        content_digest=digest({item.local: item.content for item in desired.resources}),
+        notes=(*_notes(recorded, inputs), *promotion.differences(desired.resources, desired.offer, view)),
+        content_digest=digest(adoption.content(desired.resources, changes)),
+        promotes=promotion.promises(desired.offer) if desired.offer else None,
     )
 
 
@@ -132,19 +136,6 @@ def decide(resource: Resource, desired: Desired, view: View, inputs: Inputs = NO
     return _artifact(resource, record, desired, view, inputs)
 
 
-def field_changes(record: Record | None, resource: Resource) -> tuple[FieldChange, ...]:
-    """Leaf by leaf, what differs between the recorded and the desired configuration, with what each costs."""
-    if record is None or (record.content == resource.content and record.metadata == resource.metadata):
-        return ()
-    old, new = dict(flatten(record.config)), dict(flatten(resource.config))
-    changes = []
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
-            effect = resource.effects.get(path) or record.effects.get(path) or _inherited(path, resource)
-            changes.append(FieldChange(path, old.get(path), new.get(path), effect))
-    return tuple(changes)
-
-
 def inputs_digest(changes: list[Change], inputs: Mapping[str, Inputs]) -> str:
     """Digest of what was seen of the sources the plan relies on: those of resources that will be read."""
     acting = {change.address.split("/", 1)[1] for change in changes if change.action.acts}
@@ -170,13 +161,37 @@ def open_causes(resource: Resource, facts: tuple[Fact, ...]) -> tuple[Fact, ...]
 def _artifact(
     resource: Resource, record: Record | None, desired: Desired, view: View, inputs: Inputs
 ) -> Change:
-    if record is None:
-        return _change(resource, record, Action.CREATE, Reason.NEW, desired.describe(resource), known=False)
     causes = open_causes(resource, view.facts)
+    offered = promotion.offered(resource, desired.offer, view)
+    if (
+        offered is not None
+        and desired.offer is not None
+        and (record is None or record.digest != offered.digest)
+    ):
+        return _change(
+            resource, record, Action.ADOPT, Reason.PROMOTED, f"taken over from {desired.offer.name}",
+            fields=field_changes(record, resource), causes=causes, after=offered.digest, effect=Effect.RELEASE,
+        )  # fmt: skip
+    if (adopted := adoption.adoption_of(resource, record, view)) is not None:
+        return _change(
+            resource, record, Action.ADOPT, Reason.ADOPTED, adopted.sentence, known=False, notes=adopted.notes
+        )
+    if record is None:
+        # Of what a promotion brings, this is what cannot be taken over: what is to be a release becomes a training.
+        refused = desired.offer is not None and resource.local in desired.offer.records
+        return _change(
+            resource,
+            record,
+            Action.CREATE,
+            Reason.NEW,
+            desired.describe(resource),
+            known=False,
+            effect=Effect.RETRAIN if refused else None,
+        )
     if record.content != resource.content:
         fields = field_changes(record, resource)
         if fields:
-            sentence, reason = f"{_listed(fields)} changed.", Reason.CONFIG_CHANGED
+            sentence, reason = f"{listed(fields)} changed.", Reason.CONFIG_CHANGED
         else:
             sentence, reason = "This version of Tenure makes it in another way.", Reason.STAGE_CHANGED
         return _change(
@@ -230,7 +245,7 @@ def _artifact(
     if record.metadata != resource.metadata:
         fields = field_changes(record, resource)
         return _change(
-            resource, record, Action.UPDATE, Reason.METADATA_CHANGED, f"{_listed(fields)} changed.",
+            resource, record, Action.UPDATE, Reason.METADATA_CHANGED, f"{listed(fields)} changed.",
             fields=fields, after=record.digest,
         )  # fmt: skip
     return _change(resource, record, Action.NONE, Reason.UNCHANGED, "Nothing changed.", after=record.digest)
@@ -238,9 +253,6 @@ def _artifact(
 
 def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs: Inputs) -> Change:
     sentence = " ".join(fact.sentence for fact in causes)
-    damages = tuple(fact for fact in causes if fact.do == REBUILD)
-    if damages and (damages == causes or inputs.changed is False):
-        return _rebuilt(resource, record, damages, inputs)
     if inputs.changed is False:
         return _change(
             resource,
@@ -341,11 +353,11 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
         return _change(
             resource, record, Action.UPDATE,
             Reason.METADATA_CHANGED if record.content == resource.content else Reason.CONFIG_CHANGED,
-            f"{_listed(fields)} changed.", fields=fields, target=target, after=target.value,
+            f"{listed(fields)} changed.", fields=fields, target=target, after=target.value,
         )  # fmt: skip
     return _change(
         resource, record, target.action, Reason.INPUT_RENEWED if renewing and same else target.reason,
-        target.sentence or (f"{_listed(fields)} changed." if fields else f"again: {desired.describe(resource)}"),
+        target.sentence or (f"{listed(fields)} changed." if fields else f"again: {desired.describe(resource)}"),
         fields=fields, target=target, conditions=conditions, after=None if renewing else target.value,
         known=not renewing, causes=causes, effect=None if renewing else EFFECT_OF_REASON.get(target.reason),
     )  # fmt: skip
@@ -367,6 +379,7 @@ def _change(
     after: Any = None,
     known: bool = True,
     effect: Effect | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Change:
     before = None if record is None else record.digest if record.sort is Sort.ARTIFACT else record.value
     return Change(
@@ -384,17 +397,21 @@ def _change(
         conditions=conditions,
         blockers=(*blockers, *(target.blockers if target else ())),
         causes=tuple(Cause(f.id, f.kind, f.do, f.mode, f.sentence, f.evidence) for f in causes),
-        notes=target.notes if target else (),
+        notes=target.notes if target else notes,
         seconds=record.seconds if record and action.acts and record.seconds else None,
     )
 
 
-def _after(resource: Resource, change: Change, view: View) -> View:
+def _after(resource: Resource, change: Change, desired: Desired, view: View) -> View:
     """The view as it will be once the change is made: an output that is open, or the new value of a binding."""
     if not change.action.acts:
         return view
+    if change.reason is Reason.PROMOTED and desired.offer is not None:
+        return replace(view, records={**view.records, resource.local: desired.offer.records[resource.local]})
     if resource.sort is Sort.ARTIFACT:
-        if change.action in (Action.CREATE, Action.REPLACE):
+        if change.reason is Reason.ADOPTED:
+            view = replace(view, adopting=view.adopting | {resource.local})
+        if change.action in (Action.CREATE, Action.REPLACE, Action.ADOPT):
             return replace(view, renewing=view.renewing | {resource.local})
         return replace(view, revised=view.revised | {resource.local})
     if not change.known:
@@ -426,21 +443,6 @@ def _damage_sentence(damages: tuple[Fact, ...]) -> str:
     return f"{'; '.join(fact.sentence for fact in damages)}."
 
 
-def _listed(fields: tuple[FieldChange, ...]) -> str:
-    names = [item.path for item in fields]
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
-
-
 def _again(resource: Resource, desired: Desired, named: list[str], stays: bool) -> str:
     """What is done again because of other inputs; where the result stays the same one, which inputs those are."""
     return f"updated with the new {', '.join(named)}" if stays else f"again: {desired.describe(resource)}"
-
-
-def _inherited(path: str, resource: Resource) -> Effect:
-    """A leaf inside a free-form value has the effect of the nearest field above it."""
-    nearest = [
-        effect
-        for known, effect in resource.effects.items()
-        if path.startswith(known) or known.startswith(path)
-    ]
-    return worst(nearest) or Effect.METADATA

@@ -70,13 +70,29 @@ class Inputs(msgspec.Struct, frozen=True):
     looked: tuple[Look, ...] | None = ()
 
 
+class Offer(msgspec.Struct, frozen=True):
+    """What made one version in another environment, by local address: taken over as it is where the spec asks for the
+    same."""
+
+    environment: str
+    model: str
+    version: int
+    records: dict[str, Record]
+
+    @property
+    def name(self) -> str:
+        """`dev churn@3`."""
+        return f"{self.environment} {self.model}@{self.version}"
+
+
 @dataclass(frozen=True)
 class View:
     """One model as recorded, the moment, and which artifacts this plan renews.
 
     `records` is keyed by local address. An address in `renewing` has an output that is known only after apply; one in
-    `revised` keeps its output, but what is recorded about it is known only after apply; one in `held` cannot be brought
-    up to date in this plan. `plan_digest` is what approvals of the plan are bound to.
+    `adopting` is taken over instead of made; one in `revised` keeps its output, but what is recorded about it is known
+    only after apply; one in `held` cannot be brought up to date in this plan. `plan_digest` is what approvals of the
+    plan are bound to.
     """
 
     model: str
@@ -90,6 +106,7 @@ class View:
     observations: tuple[Observation, ...] = ()
     renewing: frozenset[str] = frozenset()
     revised: frozenset[str] = frozenset()
+    adopting: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     plan_digest: str = ""
 

@@ -47,6 +47,8 @@ DONE = {
     "replace": "replaced",
     "promote": "promoted",
     "retire": "retired",
+    "adopt": "adopted",
+    "forget": "forgotten",
 }
 
 

@@ -27,6 +27,8 @@ STYLES = {
     "replace": "35",
     "promote": "36",
     "retire": "31",
+    "adopt": "36",
+    "forget": "31",
     "blocked": "1;33",
     "none": "2",
     "caret": "1;31",

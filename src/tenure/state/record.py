@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True):
     `digest` names the output: dependents are renewed only when it differs. `value` holds small facts about an
     artifact (rows, scores, parameters) or the whole value of a binding (a routing table). `artifacts` maps names to
     blob digests. `inputs` holds the output digest of each need at the time. `ordinal` counts versions where a
-    resource keeps its history by number.
+    resource keeps its history by number. `origin` says where an output came from that was not made here.
     """
 
     address: str
@@ -38,6 +38,7 @@ class Record(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     causes: tuple[str, ...] = ()
     ordinal: int | None = None
+    origin: str | None = None
 
 
 class Fact(msgspec.Struct, frozen=True):
