@@ -15,13 +15,12 @@ from typing import Any
 HASH_VERSION = 1
 PREFIX = "sha256:"
 _CHUNK = 1 << 20
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: Any) -> bytes:
     """Canonical JSON of a JSON-able value. Raises ValueError for NaN and infinities, TypeError for anything else."""
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(_plain(value)).encode()
 
 
 def digest(value: Any) -> str:
@@ -50,6 +49,8 @@ def short(value: str) -> str:
 
 def _plain(value: Any) -> Any:
     """1.0 and 1 are the same number in YAML and JSON, so they must not differ in a digest."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, dict):

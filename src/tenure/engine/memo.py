@@ -35,7 +35,7 @@ from tenure.core.version import VERSION
 from tenure.engine.workspace import SPEC_SUFFIXES, Workspace
 from tenure.plan.change import Change, ModelPlan
 
-MAGIC = b"tenure remembered plans 1\n"
+MAGIC = b"tenure remembered plans 2\n"
 MOST_QUESTIONS = 8
 """How many files an environment keeps; the one that was written longest ago makes room."""
 
@@ -68,6 +68,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     model: str
     owner: str | None
     labels: Names
+    remarks: bool
     plan: msgspec.Raw
 
 
@@ -77,7 +78,6 @@ class _Header(msgspec.Struct, frozen=True):
     state: dict[str, Any]
     salt: bytes
     variables: Names
-    entries: msgspec.Raw
 
 
 _HEADER = msgspec.msgpack.Decoder(_Header)
@@ -215,17 +215,18 @@ def _same(change: Change) -> bool:
 
 def keep(root: Path, memo: Memo) -> None:
     """Write a memo in one piece. Where nothing may be written nothing is, and nobody needs to know."""
-    header = _Header(
-        memo.question, memo.environment, memo.state, memo.salt, memo.variables,
-        msgspec.Raw(_ENCODER.encode(memo.entries)),
-    )  # fmt: skip
-    body = _ENCODER.encode(header)
+    header = _ENCODER.encode(_Header(memo.question, memo.environment, memo.state, memo.salt, memo.variables))
+    entries = _ENCODER.encode(memo.entries)
+    check = zlib.crc32(entries, zlib.crc32(header))
     folder = Workspace(root, memo.environment).cache
     path = folder / memo.question.file_name
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
+        with part.open("wb") as file:
+            file.writelines(
+                (MAGIC, check.to_bytes(4, "big"), len(header).to_bytes(4, "big"), header, entries)
+            )
         part.replace(path)
         others = sorted(folder.glob("plans-*.msgpack"), key=lambda other: other.stat().st_mtime_ns)
         for other in others[:-MOST_QUESTIONS]:
@@ -255,12 +256,13 @@ def tool() -> str:
 
 def _read(path: Path) -> Memo:
     content = path.read_bytes()
-    start = len(MAGIC) + 4
+    start = len(MAGIC) + 8
+    check, length = (int.from_bytes(content[end - 4 : end], "big") for end in (start - 4, start))
     body = memoryview(content)[start:]
-    if not content.startswith(MAGIC) or zlib.crc32(body) != int.from_bytes(content[start - 4 : start], "big"):
+    if not content.startswith(MAGIC) or zlib.crc32(body) != check:
         raise ValueError(f"{path} holds something else")
-    header = _HEADER.decode(body)
-    entries = _ENTRIES.decode(header.entries)
+    header = _HEADER.decode(body[:length])
+    entries = _ENTRIES.decode(body[length:])
     return Memo(header.question, header.environment, header.state, header.variables, header.salt, entries)
 
 

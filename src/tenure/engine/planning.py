@@ -6,13 +6,15 @@ is said by the ordinary path, which remembers nothing and is the definition of w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tenure.core.errors import TenureError
+from tenure.core.diagnostics import has_errors
+from tenure.core.errors import SpecError, TenureError
 from tenure.core.files import Look, Stamp, now_ns, settled
 from tenure.core.version import VERSION
 from tenure.engine.compiling import Compiled, desired_of, stage_of
@@ -37,10 +39,13 @@ from tenure.state.encoding import collector_paused
 from tenure.state.opening import open_reader
 
 if TYPE_CHECKING:
-    from tenure.engine.specs import Specs
+    from tenure.engine.specs import Made, Specs
     from tenure.spec.project import ProjectConfig
     from tenure.state.record import ModelState
     from tenure.state.store import Revision, StateReader
+
+_AT_ONCE = 250
+"""How many specs are held at the same time with their states; what is left of them is their plans."""
 
 
 class Planned(Protocol):
@@ -146,19 +151,22 @@ class _Planning:
                     self.kept[file] = entry
                     self.dirty |= entry is not self.memo.entries[file]
             picked = self._picked(select, exclude)
-            fresh = self._compiled([file for file in picked if file not in self.kept])
-            if fresh is None or len({self._model(file, fresh) for file in picked}) < len(picked):
+            fresh = [file for file in picked if file not in self.kept]
+            made = {file: plan_in(self.kept[file]) for file in picked if file in self.kept}
+            for start in range(0, len(fresh), _AT_ONCE):
+                several = self._made(fresh[start : start + _AT_ONCE])
+                if several is None:
+                    break
+                states = reader.read_many([one.compiled.model for one in several])
+                made |= {one.compiled.file: self._diff(one, states) for one in several}
+            plans = [made[file] for file in picked if file in made]
+            named = {plan.model for plan in plans}
+            if len(named) < len(picked):
+                self._refuse(picked)
                 return None
-            wanted = [item.model for item in fresh.values()]
-            states = reader.read_many(None if everything and not self.kept else wanted) if wanted else {}
-            plans = [
-                plan_in(self.kept[file]) if file in self.kept else self._diff(fresh[file], states)
-                for file in picked
-            ]
             self._remember()
         finally:
             reader.close()
-        named = {plan.model for plan in plans}
         others = [model for model, one in self.revisions.items() if model not in named and not one.retired]
         return Plan(
             tool_version=VERSION,
@@ -171,27 +179,41 @@ class _Planning:
     def _picked(self, select: Sequence[str], exclude: Sequence[str]) -> list[str]:
         if not select and not exclude:
             return list(self.files)
-        specs = self.project.specs
-        entries: list[Selectable] = [
-            _Remembered(file, self.kept[file]) if file in self.kept else specs.entry(file)
-            for file in self.files
-        ]
+        entries = [self._entry(file) for file in self.files]
         return [item.file for item in chosen(entries, select, exclude)]
 
-    def _compiled(self, files: Sequence[str]) -> dict[str, Compiled] | None:
-        """Specs that are not remembered, by file; None when one of them has an error."""
-        found = {}
+    def _entry(self, file: str) -> Selectable:
+        kept = self.kept.get(file)
+        return self.project.specs.entry(file) if kept is None else _Remembered(file, kept)
+
+    def _made(self, files: Sequence[str]) -> list[Made] | None:
+        """Specs that are not remembered; None when one of them has an error."""
+        found = []
         for file in files:
-            compiled = self.project.specs.compiled_one(file)
-            if compiled is None:
+            made = self.project.specs.made(file)
+            if made is None:
                 return None
-            found[file] = compiled
+            found.append(made)
         return found
 
-    def _model(self, file: str, fresh: Mapping[str, Compiled]) -> str:
-        return self.kept[file].model if file in self.kept else fresh[file].model
+    def _refuse(self, files: Sequence[str]) -> None:
+        """Say what is wrong with specs or between them; nothing when it has been corrected in the meantime.
 
-    def _diff(self, compiled: Compiled, states: Mapping[str, ModelState]) -> ModelPlan:
+        Specs that are remembered without remarks are read only when they have a name in common with another.
+        """
+        specs = self.project.specs
+        suspects = [file for file in files if file not in self.kept or self.kept[file].remarks]
+        found = specs.findings(suspects)
+        entries: list[Selectable] = [self._entry(file) for file in files]
+        named = Counter(entry.model for entry in entries)
+        more = [entry.file for entry in entries if entry.file in suspects or named[entry.model] > 1]
+        if more != suspects:
+            found = specs.findings(more)
+        if has_errors(found):
+            raise SpecError(found)
+
+    def _diff(self, made: Made, states: Mapping[str, ModelState]) -> ModelPlan:
+        compiled = made.compiled
         state = states.get(compiled.model)
         inputs = inputs_of(self.project.root, compiled, state, self.refresh)
         desired = desired_of(compiled)
@@ -206,13 +228,14 @@ class _Planning:
         plan = diff(replace(desired, target=target), state, inputs, self.now)
         until = min(ends, default=None)
         if not plan.acting and (until is None or until > self.now):
-            self._enter(compiled, plan, inputs, until)
+            self._enter(made, plan, inputs, until)
         return plan
 
     def _enter(
-        self, compiled: Compiled, plan: ModelPlan, inputs: Mapping[str, Inputs], until: datetime | None
+        self, made: Made, plan: ModelPlan, inputs: Mapping[str, Inputs], until: datetime | None
     ) -> None:
         """Remember an answer if everything it came from has a mark that can be trusted."""
+        compiled = made.compiled
         looked: list[Look] = []
         for seen in inputs.values():
             if seen.looked is None:
@@ -222,11 +245,10 @@ class _Planning:
         stamps = [one for item in looked for _, one in item.files]
         if stamp is None or revision is None or not settled([stamp, *stamps], self.began):
             return
-        content, environment = self.project.specs.reads(compiled.file)
         self.kept[compiled.file] = Entry(
             stamp=stamp,
-            content=content,
-            environment=self.memo.hashed(environment),
+            content=made.content,
+            environment=self.memo.hashed(made.environment),
             looked=tuple(looked),
             revision=revision.name,
             since=self.now,
@@ -234,6 +256,7 @@ class _Planning:
             model=compiled.model,
             owner=compiled.owner,
             labels=compiled.labels,
+            remarks=made.remarks,
             plan=packed(plan),
         )
         self.dirty = True

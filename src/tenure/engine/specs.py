@@ -1,34 +1,56 @@
-"""The specs of a project: found, validated, checked across stages and files, compiled."""
+"""The specs of a project: found, validated, checked across stages and files, compiled.
+
+A spec passes through: it is read, and what is asked for is made of it. Its text, its data and its positions are not
+kept, so that ten thousand specs need no more memory than what was made of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.digest import digest_bytes
 from tenure.core.errors import SpecError
 from tenure.engine.compiling import Compiled, compile_model
-from tenure.engine.selecting import Selectable, chosen
-from tenure.engine.workspace import Workspace
+from tenure.engine.selecting import chosen
+from tenure.engine.workspace import Workspace, in_order_of_names
 from tenure.lifecycle import Model
 from tenure.rules import check
-from tenure.spec.validate import Loaded, load
+from tenure.spec.sharing import Sharing
+from tenure.spec.validate import Loaded, composed_from, load
 
 if TYPE_CHECKING:
     from tenure.spec.project import Project as Configured
     from tenure.spec.project import ProjectConfig
 
 
+class Made(msgspec.Struct, frozen=True):
+    """A compiled spec, and what it was made from besides `conf/`: its text (a digest) and environment variables.
+
+    `remarks` says whether there is anything worth saying about it.
+    """
+
+    compiled: Compiled
+    content: str
+    environment: tuple[str, ...]
+    remarks: bool
+
+
 class Specs:
-    """The specs under one project folder, with the overrides of one command. Each file is read once."""
+    """The specs under one project folder, with the overrides of one command."""
 
     def __init__(self, root: Path, overrides: Sequence[str] = ()) -> None:
         self.root = root
         self._overrides = tuple(overrides)
-        self._loaded: dict[Path, Loaded[Model]] = {}
+        self._workspace = Workspace(root, "")
+        self._sharing = Sharing(Model)
+        self._entries: dict[str, Entry] = {}
+        self._latest: tuple[str, Loaded[Model]] | None = None
 
     @cached_property
     def configured(self) -> Configured:
@@ -45,127 +67,147 @@ class Specs:
         return self.configured.config
 
     @cached_property
-    def files(self) -> tuple[Path, ...]:
-        return Workspace(self.root, self.config.env.name).spec_files()
+    def files(self) -> tuple[str, ...]:
+        return tuple(self._workspace.spec_stamps())
+
+    def selected(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[str, ...]:
+        """The files of the selected specs, valid or not."""
+        if not select and not exclude:
+            return self.files
+        named = [self._workspace.spec_named(selector) for selector in select]
+        if not exclude and None not in named:
+            # Files that are named are not looked for among ten thousand others.
+            return tuple(in_order_of_names({file for file in named if file is not None}))
+        entries = chosen([self.entry(file) for file in self.files], select, exclude)
+        return tuple(entry.file for entry in entries)
 
     def diagnostics(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
         """Everything worth saying about the selected specs, in the order of files and lines."""
-        paths = self._paths(select, exclude)
-        found = [one for path in paths for one in self._findings(path)]
-        return in_order([*found, *self._clashes(paths)])
+        return self.findings(self.selected(select, exclude))
+
+    def findings(self, files: Sequence[str]) -> tuple[Diagnostic, ...]:
+        """The same about the specs in these files."""
+        found: dict[Diagnostic, None] = {}
+        for _, _, several in self._examined(files):
+            found |= dict.fromkeys(several)
+        return in_order(found)
 
     def compiled(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[Compiled, ...]:
         """The selected specs, compiled. Raises SpecError with every diagnostic when one of them has an error."""
-        diagnostics = self.diagnostics(select, exclude)
-        if has_errors(diagnostics):
-            raise SpecError(diagnostics)
-        return tuple(self._compiled(path) for path in self._paths(select, exclude))
+        found: dict[Diagnostic, None] = {}
+        compiled = []
+        for file, loaded, findings in self._examined(self.selected(select, exclude)):
+            found |= dict.fromkeys(findings)
+            if loaded.value is not None and not has_errors(findings):
+                compiled.append(compile_model(loaded.value, file))
+        if has_errors(found):
+            raise SpecError(in_order(found))
+        return tuple(compiled)
 
-    def entry(self, file: str) -> Selectable:
-        """What selectors look at in one spec, valid or not."""
-        path = self.root / file
-        return _Entry(path, file, self._load(path))
-
-    def compiled_one(self, file: str) -> Compiled | None:
+    def made(self, file: str) -> Made | None:
         """One spec, compiled; None when it has an error."""
-        path = self.root / file
-        return None if has_errors(self._findings(path)) else self._compiled(path)
-
-    def reads(self, file: str) -> tuple[str, tuple[str, ...]]:
-        """What one spec was made from besides `conf/`: its text (a digest), and the environment variables it reads."""
-        loaded = self._load(self.root / file)
+        loaded = self._load(file)
+        findings = _findings(loaded)
+        if loaded.value is None or has_errors(findings):
+            return None
         layers = loaded.composed.layers if loaded.composed else ()
         text = next((layer.document.text for layer in layers if not layer.name), "")
-        return digest_bytes(text.encode()), loaded.reads.environment
+        return Made(
+            compiled=compile_model(loaded.value, file),
+            content=digest_bytes(text.encode()),
+            environment=loaded.reads.environment,
+            remarks=bool(findings),
+        )
 
-    def locate(self, file: str, path: tuple[str | int, ...]) -> str:
-        """`specs/churn.yaml:12:5` for a path of a document; empty when it stands nowhere."""
-        found = self._loaded.get(self.root / file)
-        span = found.span(path) if found else None
-        return str(span) if span else ""
-
-    def names(self) -> tuple[str, ...]:
-        """The names of all valid specs."""
-        return tuple(value.metadata.name for path in self.files if (value := self._load(path).value))
-
-    def _paths(self, select: Sequence[str], exclude: Sequence[str]) -> tuple[Path, ...]:
-        if not select and not exclude:
-            return self.files
-        entries = [_Entry(path, self._shown(path), self._load(path)) for path in self.files]
-        return tuple(entry.path for entry in chosen(entries, select, exclude))
-
-    def _load(self, path: Path) -> Loaded[Model]:
-        if path not in self._loaded:
+    def entry(self, file: str) -> Entry:
+        """What selectors look at in one spec, valid or not."""
+        if file not in self._entries:
             project = self.configured
-            self._loaded[path] = load(
-                path,
+            composed, _ = composed_from(
+                self.root / file,
                 Model,
                 fragments=project.fragments,
                 variables=project.config.env.variables,
                 overrides=project.overrides,
-                file=self._shown(path),
+                file=file,
             )
-        return self._loaded[path]
+            self._entries[file] = _entry(file, composed.data if composed else {})
+        return self._entries[file]
 
-    def _findings(self, path: Path) -> tuple[Diagnostic, ...]:
-        loaded = self._load(path)
-        if loaded.value is None:
-            return loaded.diagnostics
-        crossing = (
-            loaded.diagnostic(item.path, item.summary, item.detail, item.hint, item.severity)
-            for item in check(loaded.value)
-        )
-        return (*loaded.diagnostics, *crossing)
+    def locate(self, file: str, path: tuple[str | int, ...]) -> str:
+        """`specs/churn.yaml:12:5` for a path of a document; empty when it stands nowhere."""
+        span = self._load(file).span(path)
+        return str(span) if span else ""
 
-    def _clashes(self, paths: Sequence[Path]) -> list[Diagnostic]:
-        """Two files with one name would take turns in undoing each other."""
-        owners: dict[str, Path] = {}
-        found = []
-        for path in paths:
-            loaded = self._load(path)
-            if loaded.value is None:
-                continue
-            name = loaded.value.metadata.name
-            first = owners.setdefault(name, path)
-            if first != path:
-                found.append(
-                    loaded.diagnostic(
-                        ("metadata", "name"),
-                        "The name is used twice.",
-                        f"{self._shown(first)} is called {name!r} too; one name is one model.",
-                        "Give one of them another name.",
-                    )
-                )
-        return found
+    def _examined(self, files: Sequence[str]) -> Iterator[tuple[str, Loaded[Model], tuple[Diagnostic, ...]]]:
+        """Each spec, one after the other, with everything worth saying about it."""
+        owners: dict[str, str] = {}
+        for file in files:
+            loaded = self._load(file)
+            findings = _findings(loaded)
+            if loaded.value is not None:
+                name = loaded.value.metadata.name
+                first = owners.setdefault(name, file)
+                if first != file:
+                    findings = (*findings, _clash(loaded, name, first))
+            yield file, loaded, findings
 
-    def _compiled(self, path: Path) -> Compiled:
-        value = self._load(path).value
-        assert value is not None  # a file without a value has an error, and errors were raised before
-        return compile_model(value, self._shown(path))
-
-    def _shown(self, path: Path) -> str:
-        return Workspace(self.root, "").shown(path)
+    def _load(self, file: str) -> Loaded[Model]:
+        """A spec as it is now. The latest stays at hand: whoever asks for one often asks several things of it."""
+        if self._latest is None or self._latest[0] != file:
+            project = self.configured
+            loaded = load(
+                self.root / file,
+                Model,
+                fragments=project.fragments,
+                variables=project.config.env.variables,
+                overrides=project.overrides,
+                file=file,
+                sharing=self._sharing,
+            )
+            self._latest = (file, loaded)
+            self._entries[file] = _entry(file, loaded.data)
+        return self._latest[1]
 
 
-class _Entry:
-    """What selectors look at, also in a file that is not valid: its raw data."""
+def _findings(loaded: Loaded[Model]) -> tuple[Diagnostic, ...]:
+    """What is worth saying about one spec by itself."""
+    if loaded.value is None:
+        return loaded.diagnostics
+    crossing = (
+        loaded.diagnostic(item.path, item.summary, item.detail, item.hint, item.severity)
+        for item in check(loaded.value)
+    )
+    return (*loaded.diagnostics, *crossing)
 
-    def __init__(self, path: Path, file: str, loaded: Loaded[Model]) -> None:
-        self.path = path
-        self.file = file
-        metadata = loaded.data.get("metadata")
-        self._metadata: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
 
-    @property
-    def model(self) -> str:
-        return str(self._metadata.get("name", ""))
+def _clash(loaded: Loaded[Model], name: str, first: str) -> Diagnostic:
+    """Two files with one name would take turns in undoing each other."""
+    return loaded.diagnostic(
+        ("metadata", "name"),
+        "The name is used twice.",
+        f"{first} is called {name!r} too; one name is one model.",
+        "Give one of them another name.",
+    )
 
-    @property
-    def owner(self) -> str | None:
-        owner = self._metadata.get("owner")
-        return None if owner is None else str(owner)
 
-    @property
-    def labels(self) -> dict[str, str]:
-        labels = self._metadata.get("labels")
-        return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+class Entry(msgspec.Struct, frozen=True):
+    """What selectors look at in one spec, valid or not."""
+
+    file: str
+    model: str
+    owner: str | None
+    labels: dict[str, str]
+
+
+def _entry(file: str, data: dict[str, Any]) -> Entry:
+    metadata = data.get("metadata")
+    if not isinstance(metadata, dict):
+        return Entry(file, "", None, {})
+    owner, labels = metadata.get("owner"), metadata.get("labels")
+    return Entry(
+        file=file,
+        model=str(metadata.get("name", "")),
+        owner=None if owner is None else str(owner),
+        labels={key: str(value) for key, value in labels.items()} if isinstance(labels, dict) else {},
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,6 @@ class Workspace:
             archives=self.home / "archives",
         )
 
-    def spec_files(self) -> tuple[Path, ...]:
-        """Every spec of the project, in the order of their names."""
-        return tuple(self.root / file for file in self.spec_stamps())
-
     def spec_stamps(self) -> dict[str, Stamp | None]:
         """Every spec as people see it (`specs/churn.yaml`) with the stamp of its file, in the order of their names."""
         folder = self.root / "specs"
@@ -50,11 +47,25 @@ class Workspace:
             for name, stamp in below(str(folder), SPEC_SUFFIXES, "specs/")
             if not name.rpartition("/")[2].startswith(".")
         }
-        return {name: found[name] for name in sorted(found, key=lambda name: name.split("/"))}
+        return {name: found[name] for name in in_order_of_names(found)}
+
+    def spec_named(self, text: str) -> str | None:
+        """The spec that `text` names by its path (`./specs/churn.yaml`), without a look at the others; None if none."""
+        name = text.removeprefix("./")
+        steps = name.split("/")
+        plain = steps[0] == "specs" and "" not in steps and "." not in steps and ".." not in steps
+        if not plain or steps[-1].startswith(".") or not name.endswith(SPEC_SUFFIXES):
+            return None
+        return name if (self.root / name).is_file() else None
 
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the project."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def in_order_of_names(files: Iterable[str]) -> list[str]:
+    """Files as they are listed everywhere: folder by folder."""
+    return sorted(files, key=lambda name: name.split("/"))
 
 
 def not_a_project(folder: Path) -> TenureError:

@@ -37,31 +37,75 @@ def resource(
     The paths of `config` and `effects` therefore read as the person wrote them: `data.sources.observations.path`.
     Leaves whose effect is `metadata` are kept out of the content digest, so that editing them never renews anything.
     """
+    made = _content(local, version, blocks)
+    return Resource(
+        address=str(Address.of(model, local)),
+        sort=sort,
+        config=made.config,
+        effects=made.effects,
+        needs=tuple(needs),
+        version=version,
+        content=made.content,
+        metadata=made.metadata,
+        triggers=tuple(triggers),
+        identity=None if identity is None else tuple(identity),
+        adoption=adoption,
+    )
+
+
+class _Content(NamedTuple):
+    """What a resource is, apart from whose it is. `blocks` are those it was made from."""
+
+    config: dict[str, Any]
+    effects: dict[str, Effect]
+    content: str
+    metadata: str
+    blocks: tuple[SpecModel, ...]
+
+
+_MOST_CONTENTS = 2_000
+_contents: dict[tuple[Any, ...], _Content] = {}
+"""Models that share a block (see `spec.sharing`) share what is declared from it.
+
+The key names blocks by identity, which is theirs alone as long as the value holds on to them.
+"""
+
+
+def _content(local: str, version: int, blocks: Mapping[str, SpecModel | Part | None]) -> _Content:
+    parts = [
+        (path, *(block if isinstance(block, Part) else (block, None)))
+        for path, block in blocks.items()
+        if block is not None
+    ]
+    key = (local, version, *((path, id(block), fields) for path, block, fields in parts))
+    if key not in _contents:
+        if len(_contents) >= _MOST_CONTENTS:
+            _contents.clear()
+        _contents[key] = _made(local, version, parts)
+    return _contents[key]
+
+
+def _made(
+    local: str, version: int, parts: Iterable[tuple[str, SpecModel, tuple[str, ...] | None]]
+) -> _Content:
     config: dict[str, Any] = {}
     effects: dict[str, Effect] = {}
-    for path, block in blocks.items():
-        if block is None:
-            continue
-        part = block if isinstance(block, Part) else Part(block, tuple(config_of(block)))
-        _put(config, path, {key: value for key, value in config_of(part.block).items() if key in part.fields})
-        for leaf, effect in effects_of(part.block).items():
-            if leaf.split(".")[0].split("[")[0] in part.fields:
+    for path, block, fields in parts:
+        written = config_of(block)
+        chosen = {key: value for key, value in written.items() if fields is None or key in fields}
+        _put(config, path, chosen)
+        for leaf, effect in effects_of(block).items():
+            if leaf.split(".")[0].split("[")[0] in chosen:
                 effects[f"{path}.{leaf}"] = effect
     # A section without any field set is no content: an empty mapping must not differ from an absent one.
     leaves = {leaf: value for leaf, value in flatten(config) if leaf in effects or value not in ({}, [])}
     content = {leaf: value for leaf, value in leaves.items() if effects.get(leaf) is not Effect.METADATA}
-    return Resource(
-        address=str(Address.of(model, local)),
-        sort=sort,
+    return _Content(
         config=config,
         effects=effects,
-        needs=tuple(needs),
-        version=version,
         content=digest([local, version, content]),
         metadata=digest({leaf: value for leaf, value in leaves.items() if leaf not in content}),
-        triggers=tuple(triggers),
-        identity=None if identity is None else tuple(identity),
-        adoption=adoption,
+        blocks=tuple(block for _, block, _ in parts),
     )
 
 

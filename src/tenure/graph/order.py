@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -18,20 +18,24 @@ def in_order(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     """
     declared = {item.local: item for item in resources}
     ordered: dict[str, Resource] = {}
-
-    def visit(item: Resource, trail: tuple[str, ...]) -> None:
-        if item.local in ordered:
-            return
-        if item.local in trail:
-            raise TenureError("Resources need one another in a circle.", " -> ".join((*trail, item.local)))
-        needs = tuple(need for need in item.needs if need in declared)
-        for need in needs:
-            visit(declared[need], (*trail, item.local))
-        ordered[item.local] = item if needs == item.needs else msgspec.structs.replace(item, needs=needs)
-
-    for item in declared.values():
-        visit(item, ())
+    for local in declared:
+        _place(local, (), declared, ordered)
     return tuple(ordered.values())
+
+
+def _place(
+    local: str, trail: tuple[str, ...], declared: Mapping[str, Resource], ordered: dict[str, Resource]
+) -> None:
+    """Put one resource, and before it all that it needs, at the end of `ordered`."""
+    if local in ordered:
+        return
+    if local in trail:
+        raise TenureError("Resources need one another in a circle.", " -> ".join((*trail, local)))
+    item = declared[local]
+    needs = tuple(need for need in item.needs if need in declared)
+    for need in needs:
+        _place(need, (*trail, local), declared, ordered)
+    ordered[local] = item if needs == item.needs else msgspec.structs.replace(item, needs=needs)
 
 
 def dependents(resources: Sequence[Resource], local: str) -> frozenset[str]:

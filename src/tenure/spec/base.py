@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -24,6 +25,8 @@ from tenure.core.units import parse_duration, parse_size
 Path = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a field."""
 
+_SCALARS = (str, int, float)
+
 
 class SpecModel(BaseModel):
     """A block of the spec. The class docstring becomes the block's description in the editor."""
@@ -35,6 +38,9 @@ class SpecModel(BaseModel):
         use_attribute_docstrings=False,
         allow_inf_nan=False,
     )
+
+
+Model = TypeVar("Model", bound=SpecModel)
 
 
 def field(effect: Effect, description: str, default: Any = ..., **extra: Any) -> Any:
@@ -125,21 +131,39 @@ def config_of(block: SpecModel) -> dict[str, Any]:
     return block.model_dump(mode="json", exclude_none=True, by_alias=True)
 
 
+@cache
+def default(model: type[Model]) -> Model:
+    """The block of a section that a spec leaves out: every field has its default. One value for all specs."""
+    return model()
+
+
 def effects_of(block: SpecModel) -> dict[str, Effect]:
     """The effect of every leaf of `config_of(block)`, by dotted path (`sources.observations.path`, `gates[0].min`)."""
     return dict(_leaves(block, "", Effect.METADATA))
 
 
+@cache
+def _fields(model: type[SpecModel]) -> tuple[tuple[str, str, Effect], ...]:
+    """Each field of a block: its name in Python, its key in YAML, its effect."""
+    return tuple(
+        (name, info.serialization_alias or info.alias or name, effect_of(info))
+        for name, info in model.model_fields.items()
+    )
+
+
 def _leaves(value: Any, prefix: str, effect: Effect) -> Iterator[tuple[str, Effect]]:
     if isinstance(value, SpecModel):
         empty = True
-        for name, info in type(value).model_fields.items():
+        for name, key, inner in _fields(type(value)):
             item = getattr(value, name)
             if item is None:
                 continue
             empty = False
-            key = info.serialization_alias or info.alias or name
-            yield from _leaves(item, f"{prefix}.{key}" if prefix else key, effect_of(info))
+            path = f"{prefix}.{key}" if prefix else key
+            if isinstance(item, _SCALARS):
+                yield path, inner
+            else:
+                yield from _leaves(item, path, inner)
         if empty:
             yield prefix, effect
     elif isinstance(value, dict) and value:
@@ -150,6 +174,3 @@ def _leaves(value: Any, prefix: str, effect: Effect) -> Iterator[tuple[str, Effe
             yield from _leaves(item, f"{prefix}[{position}]", effect)
     else:
         yield prefix, effect
-
-
-Model = TypeVar("Model", bound=SpecModel)

@@ -25,6 +25,7 @@ from tenure.spec.override import Override
 from tenure.spec.problems import explain
 from tenure.spec.read import Document, parse, read
 from tenure.spec.shape import Block, secret_leaves
+from tenure.spec.sharing import Sharing
 
 _HEAD = ("apiVersion", "kind")
 
@@ -82,26 +83,41 @@ def load(
     variables: dict[str, Any] | None = None,
     overrides: Sequence[Override] = (),
     file: str | None = None,
+    sharing: Sharing[Model] | None = None,
 ) -> Loaded[Model]:
     """Read, compose and validate one document. `file` is the name to show for a path.
 
-    Never raises for what a person wrote: `Loaded.diagnostics` has all of it.
+    Never raises for what a person wrote: `Loaded.diagnostics` has all of it. With `sharing` the document has its equal
+    blocks in common with those before it.
     """
-    if isinstance(source, Document):
-        document: Document | None = source
-        problems: tuple[Diagnostic, ...] = ()
-    else:
-        document, problems = read(source, file)
-    if document is None:
+    composed, problems = composed_from(
+        source, model, fragments=fragments, variables=variables, overrides=overrides, file=file
+    )
+    if composed is None:
         return Loaded(None, problems, None, Reads((source,) if isinstance(source, Path) else ()))
-    composed = compose(
+    return validate(model, composed, sharing)
+
+
+def composed_from(
+    source: Path | Document,
+    model: type[Model],
+    *,
+    fragments: Fragments | None = None,
+    variables: dict[str, Any] | None = None,
+    overrides: Sequence[Override] = (),
+    file: str | None = None,
+) -> tuple[Composed | None, tuple[Diagnostic, ...]]:
+    """Read and compose one document without validating it; None with what is wrong when it cannot be read."""
+    document, problems = (source, ()) if isinstance(source, Document) else read(source, file)
+    if document is None:
+        return None, problems
+    return compose(
         document,
         fragments or Fragments(None),
         overrides,
         variables,
         lambda data: secret_leaves(Block(model), data),
-    )
-    return validate(model, composed)
+    ), ()
 
 
 def load_text(text: str, model: type[Model], file: str = "spec.yaml") -> Loaded[Model]:
@@ -112,7 +128,7 @@ def load_text(text: str, model: type[Model], file: str = "spec.yaml") -> Loaded[
     return load(document, model)
 
 
-def validate(model: type[Model], composed: Composed) -> Loaded[Model]:
+def validate(model: type[Model], composed: Composed, sharing: Sharing[Model] | None = None) -> Loaded[Model]:
     """Validate composed data."""
     files = dict.fromkeys(layer.document.path for layer in composed.layers if layer.document.path is not None)
     reads = Reads(tuple(files), composed.environment)
@@ -121,7 +137,8 @@ def validate(model: type[Model], composed: Composed) -> Loaded[Model]:
     if wrong := _envelope(model, composed):
         return Loaded(None, in_order([*found, *wrong]), composed, reads)
     try:
-        value = model.model_validate(composed.data)
+        data = composed.data
+        value = model.model_validate(data) if sharing is None else sharing.validated(data)
     except ValidationError as error:
         # What composition could not resolve is reported already; its raw text must not be reported as a wrong type.
         known = {one.span for one in found if one.is_error}

@@ -10,7 +10,7 @@ from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
 from tenure.ml.metric_names import MetricName
 from tenure.plan.view import Condition
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import SpecModel, default, field
 from tenure.stages.base import (
     Identity,
     Output,
@@ -85,7 +85,7 @@ def declare(identity: Identity, section: Evaluation | None) -> Iterable[Resource
         identity.model,
         REPORT,
         Sort.ARTIFACT,
-        {"evaluation": section or Evaluation()},
+        {"evaluation": section or default(Evaluation)},
         needs=(SNAPSHOT, SEARCH, MODEL),
         version=VERSION,
     )

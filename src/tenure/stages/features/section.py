@@ -10,7 +10,7 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
-from tenure.spec.base import FieldProblem, Share, SpecModel, field
+from tenure.spec.base import FieldProblem, Share, SpecModel, default, field
 from tenure.stages.base import (
     Identity,
     Output,
@@ -160,7 +160,7 @@ def declare(identity: Identity, section: Features | None) -> Iterable[Resource]:
         identity.model,
         RECIPE,
         Sort.ARTIFACT,
-        {"features": section or Features()},
+        {"features": section or default(Features)},
         needs=(SNAPSHOT,),
         version=VERSION,
     )

@@ -11,7 +11,7 @@ from tenure.graph.declare import Part, resource
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Condition, Target, View
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import SpecModel, default, field
 from tenure.stages.base import Identity, Output, StageContext, no_inputs, nothing_observed, nothing_to_verify
 from tenure.stages.governance import approval, version
 from tenure.stages.governance.approval import APPROVAL
@@ -74,7 +74,7 @@ TEXTS = ("intended_use", "out_of_scope", "limitations", "ethical_considerations"
 
 def declare(identity: Identity, section: Governance | None) -> Iterable[Resource]:
     """The version with the texts of its card, and the approval with its rules."""
-    block = section or Governance()
+    block = section or default(Governance)
     yield resource(
         identity.model,
         VERSION,

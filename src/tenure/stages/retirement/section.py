@@ -13,7 +13,7 @@ from tenure.core.effect import Effect
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.view import Target, View
-from tenure.spec.base import DurationText, SpecModel, field
+from tenure.spec.base import DurationText, SpecModel, default, field
 from tenure.stages.base import (
     Identity,
     Output,
@@ -125,7 +125,7 @@ def declare(identity: Identity, section: Retirement | None) -> Iterable[Resource
         identity.model,
         POLICY,
         Sort.BINDING,
-        {"retirement": section or Retirement()},
+        {"retirement": section or default(Retirement)},
     )
 
 
