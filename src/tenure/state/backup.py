@@ -72,6 +72,17 @@ def put_back(copy: Path, place: Path) -> None:
                 sync(place.parent)
 
 
+def lost(copy: Path, place: Path) -> list[str]:
+    """What a state no longer has of its copy, or is broken in it; empty when it can be relied upon."""
+    try:
+        with closing(_open(copy, "ro")) as before, closing(_open(place, "rw")) as after:
+            had, has = contents(before), contents(after)
+            gone = [table for table, (count, _) in had.items() if has.get(table, (-1, ""))[0] < count]
+            return damage(after) + [f"{table} lacks rows that it had." for table in gone]
+    except sqlite3.Error as error:
+        return [f"{place}: {error}."]
+
+
 def damage(connection: sqlite3.Connection) -> list[str]:
     """What SQLite itself finds wrong with a database: its pages, its indexes, and rows that refer to nothing."""
     found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]

@@ -71,7 +71,7 @@ class _Reading:
     def __init__(self, path: Path, stream: BinaryIO, made: sqlite3.Connection) -> None:
         self.path, self.stream, self.made = path, stream, made
         self.hasher = hashlib.sha256()
-        self.number = 0
+        self.number = self.in_hand = 0
         self.documents: set[bytes] = set()
         self.facts: set[str] = set()
         self.models = self.records = self.vouched = 0
@@ -89,6 +89,7 @@ class _Reading:
         events = self._audit(state)
         read, total = self.hasher.hexdigest(), self.number - 1
         end = self.ahead
+        self.in_hand = self.number
         if not isinstance(end, exporting.End):
             raise self._wrong(f"a line of kind {type(end).__name__.lower()} stands where none is due")
         if end.lines != total or end.sha256 != read:
@@ -156,7 +157,7 @@ class _Reading:
         if state.audit.seq > count:
             problems.append(chain.Problem(count, f"The log ends with event {count} of {state.audit.seq}."))
         if problems:
-            raise self._wrong(f"its audit log does not hold: {problems[0].text}")
+            raise self._wrong(f"its audit log does not hold. {problems[0].text}")
         return count
 
     # ---- one model -----------------------------------------------------------------------------------------------
@@ -249,6 +250,10 @@ class _Reading:
 
     # ---- one line ------------------------------------------------------------------------------------------------
 
+    def _advance(self) -> None:
+        self.in_hand = self.number
+        self.ahead = self._next()
+
     def _next(self) -> Line:
         text = self.stream.readline(LONGEST_LINE)
         self.number += 1
@@ -261,15 +266,15 @@ class _Reading:
         line: Any = self.ahead
         if not isinstance(line, kind):  # type: ignore[arg-type]
             raise self._wrong(otherwise)
-        self.ahead = self._next()
+        self._advance()
         return line  # type: ignore[no-any-return]
 
     def _all(self, kind: type[Value]) -> Iterator[Value]:
-        """The lines of a kind that follow one another; `number` is that of the line in hand."""
+        """The lines of a kind that follow one another."""
         while isinstance(self.ahead, kind):
             line = self.ahead
+            self._advance()
             yield line
-            self.ahead = self._next()
 
     def _value(self, decoder: msgspec.json.Decoder[Value], body: msgspec.Raw) -> Value:
         try:
@@ -292,7 +297,7 @@ class _Reading:
             raise self._wrong(f"{what} are doubled, missing or out of order")
 
     def _wrong(self, what: str) -> StateError:
-        return _refused(self.path, self.number, what)
+        return _refused(self.path, self.in_hand, what)
 
 
 def _decoded(path: Path, number: int, text: bytes) -> Line:
@@ -321,7 +326,7 @@ def _refused(path: Path, number: int, what: str) -> StateError:
     place = f"{path}:{number}" if number else str(path)
     return StateError(
         "The export is refused",
-        f"{place}: {what}. Nothing was written.",
+        f"{place}: {what.rstrip('.')}. Nothing was written.",
         "Write it anew with: tenure state export --output FILE",
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.state.encoding import FORMAT
 from tenure.state.reading import SqlReader
 from tenure.state.sqlite import SqliteFile
 
@@ -37,6 +38,11 @@ def open_store(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> S
     return SqlStateStore(database_of(root, config, tell))
 
 
-def database_of(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> Database:
-    """The database that a configuration names. Nothing is connected yet."""
-    return SqliteFile(root / config["path"])
+def database_of(
+    root: Path, config: Mapping[str, Any], tell: Tell = quietly, *, oldest: int = FORMAT
+) -> Database:
+    """The database that a configuration names. Nothing is connected yet.
+
+    Whoever upgrades a state says which older format may be written to.
+    """
+    return SqliteFile(root / config["path"], oldest)
