@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.state.places import in_file
 
 from tenure.core.effect import Effect
-from tenure.core.errors import StateLocked, StateStale
+from tenure.core.errors import StateError, StateLocked, StateStale
 from tenure.graph.resource import Sort
 from tenure.state.chain import verify
 from tenure.state.opening import open_reader, open_store
@@ -32,6 +32,7 @@ from tenure.state.record import (
     Record,
     Tombstone,
 )
+from tenure.state.renaming import renamed
 from tenure.state.store import Lease, StateReader, StateStore, Trial
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -624,6 +625,120 @@ def test_every_write_leaves_its_link_in_the_chain(store: StateStore, reader: Sta
 MODELS = st.sampled_from(["a", "b"])
 LOCALS = st.sampled_from(["data/snapshot", "training/model"])
 KEYS = st.sampled_from(["performance", "drift"])
+
+
+# --- another name, and leaving ----------------------------------------------------------------------------------------
+
+
+def everything_about_churn(store: StateStore) -> None:
+    commit(
+        store,
+        a_record(),
+        a_record("churn/governance/version", ordinal=1, digest="sha256:v1", at=NOW + HOUR),
+        a_record("churn/governance/version", ordinal=2, digest="sha256:v2", at=NOW + 2 * HOUR),
+        a_record("fraud/training/model"),
+    )
+    store.add_fact(a_fact(evidence={"address": "churn/training/model", "other": "churn/x"}))
+    store.add_approval(Approval("churn", "sha256:v1", "owner", "approve", "fine", "bob", NOW))
+    store.add_acknowledgement(Acknowledgement("churn", "shop", "bob", "knows", NOW))
+    store.add_observations([an_observation(0), an_observation(1)])
+
+
+def rename(store: StateStore, old: str, new: str, *, at: datetime = NOW) -> int:
+    state = store.read(old)
+    with store.lease(old, "ada@here:1:x") as one, store.lease(new, "ada@here:1:x") as other:
+        return store.rename(one, other, serial=state.serial if state else 0, at=at, by="ada")
+
+
+def test_a_renamed_model_takes_everything_along(store: StateStore, reader: StateReader) -> None:
+    everything_about_churn(store)
+    before = reader.read("churn")
+    changes = reader.routes_serial()
+    assert before is not None
+    serial = rename(store, "churn", "leavers")
+    after = reader.read("leavers")
+    assert after == msgspec.structs.replace(renamed(before, "leavers"), serial=serial)
+    assert after is not None
+    assert serial > before.serial
+    assert after.lineage == before.lineage
+    assert {record.address.split("/")[0] for record in reader.history("leavers")} == {"leavers"}
+    assert {entry.address.split("/")[0] for entry in reader.journal("leavers")} == {"leavers"}
+    assert after.facts[0].evidence == {"address": "leavers/training/model", "other": "churn/x"}
+    stone = reader.tombstone("churn")
+    assert stone is not None
+    assert (stone.successor, stone.moved, stone.lineage) == ("leavers", True, before.lineage)
+    assert not reader.history("churn")
+    assert reader.revisions()["churn"].retired
+    assert reader.routes_serial() > changes
+    assert reader.read("fraud") is not None
+    assert reader.at("leavers", NOW + HOUR) is not None
+    assert verify(reader.audit(), reader.audit_head()) == []
+    commit(store, a_record("leavers/training/model", digest="sha256:next"))
+
+
+def test_a_name_can_be_moved_back_and_forth_but_not_onto_another(store: StateStore) -> None:
+    everything_about_churn(store)
+    before = store.read("churn")
+    assert before is not None
+    rename(store, "churn", "leavers")
+    with pytest.raises(StateError, match="no such model to move"):
+        rename(store, "churn", "again")
+    with pytest.raises(StateError, match="new name is taken"):
+        rename(store, "leavers", "fraud")
+    with pytest.raises(StateError, match="new name is taken"):
+        rename(store, "fraud", "churn")
+    rename(store, "leavers", "churn")
+    after = store.read("churn")
+    assert after is not None
+    assert msgspec.structs.replace(after, serial=before.serial) == before
+    assert store.tombstone("churn") is None
+    assert store.tombstone("leavers") is not None
+
+
+def test_renaming_or_forgetting_from_an_old_view_changes_nothing(store: StateStore) -> None:
+    everything_about_churn(store)
+    before = store.read("churn")
+    assert before is not None
+    with store.lease("churn", "a") as one, store.lease("leavers", "a") as other:
+        with pytest.raises(StateStale):
+            store.rename(one, other, serial=before.serial - 1, at=NOW, by="ada")
+        with pytest.raises(StateStale):
+            store.forget(one, serial=before.serial - 1, at=NOW, by="ada", reason="tidy", archive="sha256:x")
+    assert store.read("churn") == before
+    assert store.read("leavers") is None
+
+
+def test_a_forgotten_model_leaves_nothing_but_the_log(store: StateStore, reader: StateReader) -> None:
+    everything_about_churn(store)
+    state, other = reader.read("churn"), reader.read("fraud")
+    assert state is not None
+    with store.lease("churn", "a") as lease:
+        store.forget(lease, serial=state.serial, at=NOW, by="ada", reason="tidy", archive="sha256:x")
+    assert reader.read("churn") is None
+    assert not reader.history("churn")
+    assert not reader.journal("churn")
+    assert "churn" not in reader.revisions()
+    assert reader.read("fraud") == other
+    last = list(reader.audit())[-1]
+    assert (last.action, last.subject, last.data["archive"]) == ("model.forgotten", "churn", "sha256:x")
+    assert verify(reader.audit(), reader.audit_head()) == []
+    assert commit(store, a_record()) == 1
+    fresh = reader.read("churn")
+    assert fresh is not None
+    assert fresh.lineage != state.lineage
+
+
+def test_a_forgotten_model_that_was_retired_keeps_its_name_taken(store: StateStore) -> None:
+    everything_about_churn(store)
+    _retire(store, Tombstone("churn", "l", NOW, "ada", None, "sha256:archive"))
+    state = store.read("churn")
+    assert state is not None
+    with store.lease("churn", "a") as lease:
+        store.forget(lease, serial=state.serial, at=NOW, by="ada", reason="tidy", archive="sha256:x")
+    left = store.read("churn")
+    assert left is not None
+    assert not left.records
+    assert left.tombstone is not None
 
 
 class Recorded(RuleBasedStateMachine):

@@ -100,7 +100,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True):
-    """A retired model: its name is never reused."""
+    """A retired model: its name is never reused. A `moved` one goes on under the name of its successor."""
 
     model: str
     lineage: str
@@ -108,6 +108,7 @@ class Tombstone(msgspec.Struct, frozen=True):
     by: str
     successor: str | None
     archive: str | None
+    moved: bool = False
 
 
 class ModelState(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tenure.core.address import Address
 from tenure.core.errors import StateError
-from tenure.state import journal, leases, tables, writing
+from tenure.state import forgetting, journal, leases, renaming, tables, writing
 from tenure.state.database import Database
 from tenure.state.encoding import instant
 from tenure.state.reading import SqlReader
@@ -177,6 +177,36 @@ class SqlStateStore:
             return closed
 
         return self.database.write(work)
+
+    def rename(self, old: Lease, new: Lease, *, serial: int, at: datetime, by: str) -> int:
+        """Give everything recorded about a model another name (see `StateStore.rename`)."""
+
+        def work(connection: sa.Connection) -> int:
+            leases.check(connection, old)
+            leases.check(connection, new)
+            writing.advance(connection, old.model, serial)
+            after = renaming.rename(connection, old.model, new.model, at=at, by=by)
+            data = {"from": old.model, "serial": after}
+            writing.append_event(
+                connection, at=at, actor=by, action="model.renamed", subject=new.model, data=data
+            )
+            return after
+
+        return self.database.write(work)
+
+    def forget(self, lease: Lease, *, serial: int, at: datetime, by: str, reason: str, archive: str) -> None:
+        """Remove everything recorded about a model (see `StateStore.forget`)."""
+
+        def work(connection: sa.Connection) -> None:
+            leases.check(connection, lease)
+            writing.advance(connection, lease.model, serial)
+            forgetting.forget(connection, lease.model)
+            data = {"reason": reason, "archive": archive, "serial": serial}
+            writing.append_event(
+                connection, at=at, actor=by, action="model.forgotten", subject=lease.model, data=data
+            )
+
+        self.database.write(work)
 
     def add_fact(self, fact: Fact) -> bool:
         """Record a cause unless an open one has the same model and key; says whether it was new."""

@@ -182,6 +182,18 @@ class StateStore(StateReader, TrialStore, Protocol):
     def close_interrupted(self, lease: Lease, at: datetime) -> tuple[JournalEntry, ...]:
         """Mark the open journal entries of killed runs as interrupted and return them."""
 
+    def rename(self, old: Lease, new: Lease, *, serial: int, at: datetime, by: str) -> int:
+        """Give everything recorded about a model another name, and return its serial afterwards.
+
+        The old name keeps a tombstone that names the new one. `serial` is the one the caller saw.
+        """
+
+    def forget(self, lease: Lease, *, serial: int, at: datetime, by: str, reason: str, archive: str) -> None:
+        """Remove everything recorded about a model but the audit log and its tombstone.
+
+        `archive` is the digest of the copy the caller has kept. `serial` is the one the caller saw.
+        """
+
     def add_fact(self, fact: Fact) -> bool:
         """Record a cause unless an open one has the same model and key; says whether it was new."""
 
