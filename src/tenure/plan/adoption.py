@@ -1,4 +1,4 @@
-"""Adopting what was made elsewhere: which resources come to be that way, and what of the spec then counts as content."""
+"""Adopting what was made elsewhere: which resources come to be so, and what of the spec then counts as content."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ retirement/policy value: state, deprecated_at, sunset, successor, consumers, arc
 deployment/endpoint value: target, state, routes [{version, share}], rollout, log, headers
 monitoring/monitor value: state, version, reference, released, signals, window, alerting, policies
 lifecycle/protection value: prevent_destroy; kept when the section is gone from the spec
+
+training/search, training/model and governance/version also have `adopted` {type, path, digest, estimator, by, at, ...}
+where the model was fitted elsewhere; a search that adopts has no trials, and no score.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ class _Context:
 
 
 class _Version:
-    def __init__(self, artifacts: dict[str, str]) -> None:
-        self.artifacts = artifacts
+    def __init__(self, artifacts: dict[str, str], **value: object) -> None:
+        self.artifacts, self.value = artifacts, value
 
 
 def table(rows: list[tuple[float | None, str, str]]) -> pa.Table:

@@ -11,7 +11,7 @@ from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, StageError
 from tenure.stages.base import Output
 from tenure.stages.evaluation.gates.gate import Evidence
-from tenure.stages.evaluation.unseen import unseen_rows
+from tenure.stages.evaluation.unseen import adopted, unseen_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SEED = 20_240_229
 """Of the resampling: fixed, so that the same model and rows always give the same report."""
 _MOST_CLASSES = 50
+UNKNOWN = "The model was adopted. Whether it was fitted on rows of the test part cannot be known."
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         # How much of the search's score was luck: what it promised, next to what the test part shows.
         "search": {"metric": search.value["metric"], "score": search.value["score"]},
     }
+    if adopted(model):
+        value["caution"] = UNKNOWN
     report = value | {
         "task": signature.task,
         "target": signature.target,
@@ -129,7 +132,7 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         digest=digest([blob]),
         value=value,
         artifacts={"report": blob},
-        sentence="; ".join(said) or "no gates",
+        sentence="; ".join([*(said or ["no gates"]), *([UNKNOWN] if adopted(model) else [])]),
         refused=bool(failed),
     )
 
@@ -208,13 +211,14 @@ def _champion(context: StageContext, model: Record, test: pa.Table, signature: S
             )
         unseen = unseen_rows(test, record, context)
         learned = int((~unseen).sum())
+        fitted = "may have been fitted" if adopted(record) else "was fitted"
         if learned == len(unseen):
             return Champion(
-                None, None, f"version {number} was fitted on every row of the test part: no fair comparison"
+                None, None, f"version {number} {fitted} on every row of the test part: no fair comparison"
             )
         note = f"compared with version {number}"
         if learned:
-            note += f", without the {learned} of {len(unseen)} test rows that it was fitted on"
+            note += f", without the {learned} of {len(unseen)} test rows that it {fitted} on"
         return Champion(number, champion.predict(test), note, unseen)
     except (ArtifactError, StageError) as error:
         # Its columns are gone, or its files are: no reason to keep a better model from replacing it.

@@ -1,6 +1,7 @@
 """Which test rows a champion has not been trained on: only on those is a comparison with it fair.
 
-When a random split is drawn anew over grown data, rows that the champion learned from land in the new test part.
+When a random split is drawn anew over grown data, rows that the champion learned from land in the new test part. A
+champion that was adopted may have learned from any row that was there when it was: nobody can tell from its file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.NDArray[np.bool_]:
-    """For each test row (rows,) whether it is not among the rows the champion was fitted on.
+    """For each test row (rows,) whether it is not among the rows the champion was fitted on, or may have been.
 
     Rows are compared by the values of the columns both snapshots have.
     """
@@ -28,9 +29,15 @@ def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.
     blob = champion.artifacts.get("snapshot")
     if blob is None:
         return np.ones(test.num_rows, dtype=bool)
-    learned = read_parts(context.artifacts.local(blob), ["train", "validation"])
+    parts = ["train", "validation", *(["test"] if adopted(champion) else [])]
+    learned = read_parts(context.artifacts.local(blob), parts)
     columns = [name for name in test.column_names if name != PART and name in learned.column_names]
     return ~np.isin(_keys(test, columns), _keys(learned, columns))
+
+
+def adopted(record: Record) -> bool:
+    """Whether a model or a version was fitted elsewhere and adopted."""
+    return bool(record.value.get("adopted"))
 
 
 def _keys(table: pa.Table, columns: list[str]) -> npt.NDArray[np.uint64]:

@@ -40,7 +40,7 @@ def _lines(
             ("Task", snapshot.get("task")),
             ("Target", snapshot.get("target")),
             ("Algorithm", version["algorithm"]),
-            ("Trained", version["trained_at"]),
+            *(_origin(version["adopted"]) if "adopted" in version else [("Trained", version["trained_at"])]),
             ("Gates", "passed" if version["passed"] else "failed: " + "; ".join(version["failed"])),
         ],
     )
@@ -71,6 +71,17 @@ def _lines(
         yield f"Made because: {cell(cause['sentence'])}"
         yield ""
     yield from _table(("package", "version"), list(version["lineage"]["environment"].items()))
+
+
+def _origin(adopted: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Where a model comes from that was not trained here."""
+    rows = [
+        ("Trained", "elsewhere; when and on which rows is not known"),
+        ("Adopted from", f"`{adopted['path']}` ({adopted['type']})"),
+        ("Digest of the file", f"`{adopted['digest']}`"),
+        ("Adopted by", f"{adopted['by']}, {adopted['at']}"),
+    ]
+    return rows + ([("Made with", adopted["made_with"])] if adopted["made_with"] else [])
 
 
 def _front_matter(
@@ -117,6 +128,9 @@ def _evaluation(report: Record | None) -> Iterator[str]:
         yield ""
         return
     baseline = report.value.get("baseline", {})
+    if report.value.get("caution"):
+        yield cell(report.value["caution"])
+        yield ""
     yield from _table(
         ("metric", "value", "confidence interval", "naive baseline"),
         [

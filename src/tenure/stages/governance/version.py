@@ -64,6 +64,8 @@ def register(item: Resource, context: StageContext) -> Output:
         "registered_at": earlier.value["registered_at"] if earlier else format_instant(context.now),
         "lineage": lineage(context),
     }
+    if model.value.get("adopted"):
+        value["adopted"] = model.value["adopted"]
     text = card.markdown(context.model, item.config, value, context.records)
     artifacts = {
         **model.artifacts,

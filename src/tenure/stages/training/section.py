@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
 from tenure.graph.declare import Part, resource
-from tenure.graph.resource import Resource, Sort
+from tenure.graph.resource import Adoption, Resource, Sort
 from tenure.ml.metric_names import MINIMIZED, MetricName
-from tenure.spec.base import DurationText, FieldProblem, SpecModel, field
+from tenure.spec.base import DurationText, FieldProblem, SpecModel, config_of, field
 from tenure.stages.base import (
     Identity,
     Output,
@@ -22,6 +22,7 @@ from tenure.stages.base import (
     nothing_observed,
     nothing_to_verify,
 )
+from tenure.stages.training.adoption import Adopt
 from tenure.stages.training.algorithms import Algorithms
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NAME = "training"
 SNAPSHOT, RECIPE, SEARCH, MODEL = "data/snapshot", "features/recipe", "training/search", "training/model"
 VERSION = 1
+UNKNOWN = "Whether an adopted model was fitted on rows of the test part cannot be known; its metrics may flatter it."
 
 
 class Objective(SpecModel):
@@ -121,6 +123,13 @@ class Training(SpecModel):
         ge=0,
         lt=2**31,
     )
+    adopt: Adopt | None = field(
+        Effect.METADATA,
+        "A model that was fitted elsewhere and becomes version 1 as it is. It only matters until a model is recorded; "
+        "after that the block may stay or go, and a retraining searches among `algorithms` as ever.",
+        None,
+        examples=[{"type": "skops", "path": "models/churn.skops"}],
+    )
 
 
 def describe(resource: Resource) -> str:
@@ -134,14 +143,18 @@ def describe(resource: Resource) -> str:
 
 
 def declare(identity: Identity, section: Training) -> Iterable[Resource]:
-    """The search and the model; the model is fitted again only when the search has another winner."""
+    """The search and the model; the model is fitted again only when the search has another winner.
+
+    What is adopted is no part of their content: once there is a model, the block changes nothing any more.
+    """
     yield resource(
         identity.model,
         SEARCH,
         Sort.ARTIFACT,
-        {"training": section},
+        {"training": Part(section, tuple(name for name in Training.model_fields if name != "adopt"))},
         needs=(SNAPSHOT, RECIPE),
         version=VERSION,
+        adoption=_adoption(section.adopt) if section.adopt else None,
     )
     yield resource(
         identity.model,
@@ -150,18 +163,53 @@ def declare(identity: Identity, section: Training) -> Iterable[Resource]:
         {"training": Part(section, ("seed",))},
         needs=(SNAPSHOT, RECIPE, SEARCH),
         version=VERSION,
+        adoption=Adoption(
+            "the adopted model as it is; its metrics are known after apply",
+            until=MODEL,
+            follows=SEARCH,
+        ),
+    )
+
+
+def _adoption(block: Adopt) -> Adoption:
+    return Adoption(
+        f"{block.path} ({block.type}): checked on the snapshot; nothing is searched",
+        until=MODEL,
+        given=config_of(block),
+        notes=(UNKNOWN,),
     )
 
 
 def realise(resource: Resource, target: Target | None, context: StageContext) -> Output:
-    """Run the search, or fit its winner to all training rows."""
+    """Run the search and fit its winner to all training rows; or adopt a model, and search nothing."""
     if resource.local == SEARCH:
+        training = Training.model_validate(resource.config["training"])
+        adopted = adopted_before(context)
+        if adopted or (resource.adoption and MODEL not in context.records):
+            from tenure.stages.training.adoption.taking import adopt
+
+            given = resource.adoption.given if resource.adoption else {}
+            return adopt(given, training, resource.address, context, adopted)
         from tenure.stages.training.search import run_search
 
-        return run_search(Training.model_validate(resource.config["training"]), resource.address, context)
+        return run_search(training, resource.address, context)
+    search = context.records[SEARCH]
+    if search.value.get("adopted"):
+        from tenure.stages.training.adoption.taking import take_over
+
+        return take_over(search, context)
     from tenure.stages.training.fitting import fit_winner
 
     return fit_winner(resource.config["training"]["seed"], context)
+
+
+def adopted_before(context: StageContext) -> Mapping[str, Any] | None:
+    """What the search adopted, when it is made again from the very same inputs: then it is the same adoption, whose
+    blobs were lost. None for a search, and when a retraining is due."""
+    previous = context.previous
+    if previous is None or MODEL not in context.records or previous.fingerprint != context.fingerprint:
+        return None
+    return previous.value.get("adopted")
 
 
 target = no_target

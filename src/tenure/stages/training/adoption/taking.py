@@ -1,0 +1,151 @@
+"""Taking over a model: the search that did not take place, and the model that comes of it.
+
+The file is read, checked and stored in the step of the search. Everything after it is made from that record alone, so
+that an apply that is killed in between needs neither the file nor the block in the spec to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from tenure.core.digest import digest, digest_bytes, short
+from tenure.core.events import Note
+from tenure.core.units import format_instant
+from tenure.stages.base import Output
+from tenure.stages.training.adoption import Adopt
+from tenure.stages.training.adoption.checking import checked, sample_of
+from tenure.stages.training.adoption.columns import difference
+from tenure.stages.training.adoption.kind import AT, Offered
+
+if TYPE_CHECKING:
+    from tenure.stages.base import StageContext
+    from tenure.stages.training.adoption.kind import Kind
+    from tenure.stages.training.section import Training
+    from tenure.state.record import Record
+
+ADOPTED = "adopted"
+"""What the record of the search has for an algorithm."""
+
+
+def adopt(
+    given: Mapping[str, Any],
+    training: Training,
+    address: str,
+    context: StageContext,
+    before: Mapping[str, Any] | None = None,
+) -> Output:
+    """The record of a search that adopts: no trial, and the files of the predictor. Raises StageError.
+
+    `given` is the block of the spec. `before` is what was recorded of the same adoption, when its blobs were lost: then
+    nothing but the very same file will do.
+    """
+    import pyarrow.parquet as pq
+
+    from tenure.ml.metrics import default_metrics, metric
+
+    started = time.perf_counter()
+    block: Kind = TypeAdapter[Any](Adopt).validate_python(_pinned(before) if before else given)
+    snapshot = context.records["data/snapshot"]
+    offered = _offered(snapshot, context)
+    task = offered.signature.task
+    name = training.objective.primary_metric or default_metrics(task)[0]
+    measure = metric(name, task, ("training", "objective", "primary_metric"))
+
+    read = block.read(context.project, AT)
+    opened = block.open(read, offered)
+    table = pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]))
+    inputs = [column.name for column in opened.predictor.signature.inputs]
+    files, remarks = checked(opened, sample_of(table, inputs))
+    later = difference(opened.predictor.signature, offered)
+    for remark in [*remarks, *([later] if later else [])]:
+        context.emit(Note(address, remark))
+
+    artifacts = {file: context.artifacts.put(content) for file, content in sorted(files.items())}
+    return Output(
+        digest=digest([ADOPTED, artifacts]),
+        value={
+            "algorithm": ADOPTED,
+            "params": {},
+            "metric": measure.name,
+            "goal": measure.goal,
+            "score": None,
+            "scores": [],
+            "trial": None,
+            "trials": 0,
+            "failed": 0,
+            "stopped": 0,
+            "algorithms": {},
+            "cross_validation": "",
+            "ended_by": ADOPTED,
+            "seconds": round(time.perf_counter() - started, 3),
+            ADOPTED: {
+                "type": given["type"],
+                "path": read.path,
+                "digest": read.digest,
+                "files": {file: digest_bytes(content) for file, content in read.files.items()},
+                "size": read.size,
+                "estimator": opened.name,
+                "made_with": opened.made_with,
+                "columns": inputs,
+                "remarks": list(remarks),
+                "at": before["at"] if before else format_instant(context.now),
+                "by": before["by"] if before else context.actor,
+                "given": before["given"] if before else dict(given),
+            },
+        },
+        artifacts=artifacts,
+        sentence=f"{opened.name} from {read.path} ({short(read.digest)}), tried on rows of the snapshot",
+    )
+
+
+def take_over(found: Record, context: StageContext) -> Output:
+    """The model of a search that adopted: its files as they are, loaded once more. Raises StageError, ArtifactError."""
+    from tenure.ml.predictor import load_recorded
+
+    started = time.perf_counter()
+    adopted = found.value[ADOPTED]
+    load_recorded(found.artifacts, context.artifacts)
+    columns = len(adopted["columns"])
+    return Output(
+        digest=digest(found.artifacts),
+        value={
+            "algorithm": adopted["estimator"],
+            "params": {},
+            "metric": found.value["metric"],
+            "score": None,
+            "trials": 0,
+            # Nobody can tell from the file how many rows it was fitted on.
+            "rows": None,
+            "features": columns,
+            "size": sum(context.artifacts.size(blob) for blob in found.artifacts.values()),
+            "seconds": round(time.perf_counter() - started, 3),
+            ADOPTED: adopted,
+        },
+        artifacts=dict(found.artifacts),
+        sentence=f"{adopted['estimator']} adopted from {adopted['path']}, {columns} columns",
+    )
+
+
+def _pinned(before: Mapping[str, Any]) -> dict[str, Any]:
+    """The block that an earlier adoption followed, for the very same files."""
+    block = {**before["given"], "sha256": before["digest"]}
+    if "preprocessor" in block:
+        block["preprocessor"] = {**block["preprocessor"], "sha256": before["files"]["preprocessor"]}
+    return block
+
+
+def _offered(snapshot: Record, context: StageContext) -> Offered:
+    import msgspec
+
+    from tenure.ml.recipe import decode
+    from tenure.ml.signature import Signature
+
+    made = context.records["features/recipe"]
+    recipe = decode(context.artifacts.get(made.artifacts["recipe"]))
+    signature = msgspec.convert(made.value["signature"], Signature)
+    columns = {column["name"]: (column["type"], column["nullable"]) for column in snapshot.value["columns"]}
+    return Offered(columns, recipe, signature)
