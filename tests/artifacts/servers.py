@@ -16,7 +16,7 @@ from tenure.artifacts.s3 import Patience, S3ArtifactStore
 from tenure.spec.artifacts import S3Artifacts
 
 BUCKET = "models"
-QUICK = Patience(silence_seconds=1.0, retries=3, retry_seconds=5.0, longest_pause_seconds=0.2)
+QUICK = Patience(silence_seconds=0.5, retries=3, retry_seconds=5.0, longest_pause_seconds=0.2)
 KEY_ID, SECRET = "AKIAC4N4RYC4N4RY0000", "c4n4ry/s3cr3t+k3y"
 
 

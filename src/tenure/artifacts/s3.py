@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -223,15 +223,22 @@ class S3ArtifactStore:
         """Put a large blob in parts. When `pieces` or a request fails, the library aborts the upload."""
         import obstore
 
-        with self._explained("stored", digest):
-            obstore.put(
-                self._store,
-                place_of(digest),
-                iter(pieces),
-                use_multipart=True,
-                chunk_size=max(PART_BYTES, -(-size // _MOST_PARTS)),
-                max_concurrency=_PARTS_AT_ONCE,
-            )
+        try:
+            with self._explained("stored", digest):
+                obstore.put(
+                    self._store,
+                    place_of(digest),
+                    iter(pieces),
+                    use_multipart=True,
+                    chunk_size=max(PART_BYTES, -(-size // _MOST_PARTS)),
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
+        except ArtifactError:
+            # When only the answer to the last request got lost, its repetition is refused: the upload is over.
+            with suppress(ArtifactError):
+                if self._intact(digest):
+                    return
+            raise
 
     def _download(self, digest: str) -> Iterator[bytes]:
         """The pieces of a blob. Raises ArtifactDamaged after the last one when they are not what the name promises."""

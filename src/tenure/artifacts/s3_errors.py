@@ -69,6 +69,8 @@ def explain(error: Exception, doing: str, place: str, server: str) -> ArtifactEr
             f"refused or did not answer{_with(code, status)}.",
             "Check AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or what the container is allowed.",
         )
+    if "BareRedirect" in text:  # Amazon's way to say that, which the library does not pass on
+        code = "PermanentRedirect"
     if status or code:
         return _refused(code, status, doing, place, server)
     return _unreached(text, doing, place, server)
@@ -144,7 +146,7 @@ def _unreached(text: str, doing: str, place: str, server: str) -> ArtifactError:
         way_out = "Install the certificate of its issuer on this machine (SSL_CERT_FILE)."
     elif "kind: Timeout" in text or "TimedOut" in text or "operation timed out" in text:
         why = "it does not answer in time"
-    elif "kind: Connect" in text:
+    elif "kind: Connect," in text:
         why = "no connection can be made"
     elif "RetryErrorImpl" in text or "Http" in text or "error decoding response body" in text:
         why = "the connection breaks off"

@@ -1,0 +1,102 @@
+"""Several processes and one bucket; a process that is killed while it uploads; what a large file takes of memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.artifacts.faults import proxy_to, waits
+from tests.artifacts.servers import keys, objects, s3_url, settings, store_at, unfinished  # noqa: F401
+
+from tenure.artifacts.s3 import PART_BYTES
+
+pytestmark = pytest.mark.usefixtures("keys")
+
+ROOT = Path(__file__).parents[2]
+OPEN = """
+import resource, sys
+from pathlib import Path
+from tenure.artifacts.opening import open_artifacts
+from tenure.spec.artifacts import S3Artifacts
+config, cache, *sources = sys.argv[1:]
+store = open_artifacts(Path(), S3Artifacts.model_validate_json(config), Path(cache))
+"""
+PUT = OPEN + "print(store.put_file(Path(sources[0])))"
+PEAK = (
+    OPEN
+    + """
+store.put_file(Path(sources[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+digest = store.put_file(Path(sources[0]))
+Path(cache).rename(cache + "-aside")
+store.local(digest)
+store.verify(digest)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+)
+
+
+def start(program: str, url: str, prefix: str, *paths: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, settings(url, prefix).model_dump_json(), *map(str, paths)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+@pytest.mark.parametrize("size", [300_000, PART_BYTES + 1], ids=["small", "in-parts"])
+def test_eight_processes_put_the_same_blob(s3_url: str, tmp_path: Path, size: int) -> None:  # noqa: F811
+    prefix = uuid4().hex
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(size))
+    started = [start(PUT, s3_url, prefix, tmp_path / "cache", source) for _ in range(8)]
+    (digest,) = {output(process) for process in started}
+    assert [name for name in objects(s3_url) if name.startswith(prefix)] == [
+        f"{prefix}/{digest[7:9]}/{digest[7:]}"
+    ]
+    store_at(s3_url, prefix, tmp_path / "other").verify(digest)
+    assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 1
+    assert [name for name in unfinished(s3_url) if name.startswith(prefix)] == []
+
+
+def test_killed_in_the_middle_of_an_upload(s3_url: str, tmp_path: Path) -> None:  # noqa: F811
+    prefix = uuid4().hex
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(3 * PART_BYTES))
+    with proxy_to(s3_url) as proxy:
+        proxy.fail("partNumber=3", waits(20))
+        process = start(PUT, proxy.url, prefix, tmp_path / "cache", source)
+        deadline = time.monotonic() + 30
+        while not any("partNumber=3" in request for request in proxy.seen):
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    store = store_at(s3_url, prefix, tmp_path / "cache")
+    assert list(store.digests()) == []
+    digest = store.put_file(source)
+    assert [name for name, _ in store.digests()] == [digest]
+    store.verify(digest)
+
+
+def test_a_large_file_takes_little_memory(s3_url: str, tmp_path: Path) -> None:  # noqa: F811
+    source, small = tmp_path / "source", tmp_path / "small"
+    source.write_bytes(os.urandom(1 << 20) * 128)
+    small.write_bytes(os.urandom(PART_BYTES + 1))
+    grown = int(output(start(PEAK, s3_url, uuid4().hex, tmp_path / "cache", source, small)))
+    assert grown < 80
