@@ -13,10 +13,13 @@ EXPECTED = {
     ".github/workflows/tenure.yml",
     ".gitignore",
     "README.md",
+    "conf/artifacts/s3.yaml",
     "conf/config.yaml",
     "conf/env/dev.yaml",
     "conf/env/prod.yaml",
     "conf/monitoring/standard.yaml",
+    "conf/state/postgres.yaml",
+    "schemas/answers.schema.json",
     "schemas/model.schema.json",
     "schemas/plan.schema.json",
 }

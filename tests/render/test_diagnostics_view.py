@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from tenure.core.diagnostics import Diagnostic, Severity, excerpt
-from tenure.core.errors import SpecError, StageError, StalePlan
+from tenure.core.errors import StageError, StalePlan
 from tenure.core.spans import Span
-from tenure.render.diagnostics import diagnostics_lines, error_lines, error_value
+from tenure.render.diagnostics import diagnostics_lines, error_lines
 from tenure.render.text import paint
 
 SPAN = Span("specs/weather.yaml", 3, 5, 9)
@@ -50,15 +50,3 @@ def test_an_error_of_a_stage_names_its_address():
     assert paint(error_lines(error)) == (
         "Error: m/data/snapshot: The file is empty.\n  in data > sources > a > path\n"
     )
-
-
-def test_an_error_for_a_program_has_type_and_exit_code():
-    assert error_value(StalePlan("Stale.", "d", "h"))["error"] == {
-        "type": "StalePlan",
-        "summary": "Stale.",
-        "detail": "d",
-        "hint": "h",
-        "exit_code": 4,
-    }
-    found = error_value(SpecError([FOUND]))["error"]["diagnostics"][0]
-    assert (found["span"]["line"], found["summary"]) == (3, "Unknown key.")

@@ -13,11 +13,12 @@ from plans import hostile, plan, retraining, unchanged, waiting
 
 from tenure.core.events import StepFinished
 from tenure.plan.change import from_json, to_json
-from tenure.render.json import document, event_line, json_line, plan_schema
+from tenure.render.answers import schema_files
+from tenure.render.json import document, event_line, json_line
 
 
 def test_the_schema_of_plans_is_a_schema_and_every_plan_keeps_it():
-    schema = json.loads(plan_schema())
+    schema = json.loads(schema_files()["plan.schema.json"])
     jsonschema.Draft202012Validator.check_schema(schema)
     made = json.loads(to_json(plan(retraining(), waiting(), unchanged(), hostile())))
     jsonschema.Draft202012Validator(schema).validate(made)

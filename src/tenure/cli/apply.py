@@ -65,13 +65,14 @@ def load(path: Path) -> Plan:
 
 def apply_plan(session: Session, project: Project, plan: Plan, *, approved: bool, wait: bool = False) -> int:
     """Ask if need be, apply, and say what came of it. Returns the exit code."""
+    from tenure.render.answers import ApplyEnd
     from tenure.render.page import BLANK
     from tenure.render.result import apply_lines
 
     if not plan.acting:
         code = 3 if plan.blocked else 0
         if session.json:
-            session.answer({"event": "result", "exit_code": code, "result": None}, one_line=True)
+            session.answer(ApplyEnd(code, None), one_line=True)
         return code
     if not approved and not confirmed("Type yes to carry it out: "):
         session.tell("Nothing was done.")
@@ -81,7 +82,7 @@ def apply_plan(session: Session, project: Project, plan: Plan, *, approved: bool
         project.emit = progress
         result = project.apply(plan, wait=wait)
     if session.json:
-        session.answer({"event": "result", "exit_code": result.exit_code, "result": result}, one_line=True)
+        session.answer(ApplyEnd(result.exit_code, result), one_line=True)
     session.say([BLANK, *apply_lines(result, session.where)])
     return result.exit_code
 

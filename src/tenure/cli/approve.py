@@ -36,7 +36,9 @@ def decide(
 
     found = session.project(overrides).approve(subject, role=role, reason=reason, decision=decision)
     if session.json:
-        session.answer(found)
+        from tenure.render.answers import Decisions
+
+        session.answer(Decisions(found))
     session.say(
         line(
             Styled(f"{'Approved' if item.decision == 'approve' else 'Rejected'}: ", "good"),

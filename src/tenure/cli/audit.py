@@ -59,15 +59,9 @@ def verify(
     if write_checkpoint is not None and head is not None and not problems:
         write(write_checkpoint, document(head).encode())
     if session.json:
-        session.answer(
-            {
-                "intact": not problems,
-                "events": events,
-                "head": head,
-                "checkpoints": kept,
-                "problems": problems,
-            }
-        )
+        from tenure.render.answers import Audit
+
+        session.answer(Audit(not problems, events, head, kept, tuple(problems)))
     elif problems:
         session.say(line(Styled(f"Event {item.seq}  ", "bad"), item.text) for item in problems)
         session.say(
@@ -112,7 +106,9 @@ def export(session: Session, overrides: tuple[str, ...], out: Path | None, since
         return 0
     write(out, b"".join(lines))
     if session.json:
-        session.answer({"file": out})
+        from tenure.render.answers import Written
+
+        session.answer(Written(out))
     session.tell(f"Written to {out}")
     return 0
 

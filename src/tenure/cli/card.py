@@ -32,7 +32,9 @@ def command(
     if out is not None:
         write(out, text.encode())
     if session.json:
-        session.answer({"model": model, "version": version, "card": text, "file": out})
+        from tenure.render.answers import Card
+
+        session.answer(Card(model, version, text, out))
     elif out is not None:
         session.tell(f"Written to {out}")
     else:

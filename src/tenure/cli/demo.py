@@ -20,6 +20,8 @@ def command(session: Session, folder: Path | None) -> int:
     from tenure.cli.main import run
     from tenure.cli.story import Demo, fresh_folder
 
+    if session.json:
+        raise click.UsageError("The demo is told in words, for people; it has no machine output.")
     target = fresh_folder(Path(session.directory), folder)
     Demo(target.resolve(), run, click.echo).tell()
     return 0

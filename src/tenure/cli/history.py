@@ -23,7 +23,9 @@ def command(session: Session, model: str, overrides: tuple[str, ...], limit: int
     state = project.state(model)
     reader = project.reader
     entries = happenings(state, reader.history(model), reader.journal(model))[-limit:]
-    session.answer(entries) if session.json else session.say(
-        history_lines(model, entries, steps=session.verbose)
-    )
+    if session.json:
+        from tenure.render.answers import History
+
+        session.answer(History(model, entries))
+    session.say(history_lines(model, entries, steps=session.verbose))
     return 0

@@ -13,6 +13,7 @@ from tenure.cli.session import Session, Verb
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 COMMON = "common"
+CI = "ci"
 HIDDEN = "dot-"
 """Prefix of template files whose name begins with a dot, so that no tool takes them for its own here."""
 
@@ -30,16 +31,24 @@ DEMO_YEAR = "2012"
     show_default=True,
     help="`demo` brings real data: the weather of Seattle in 2012.",
 )
+@click.option(
+    "--ci",
+    type=click.Choice(["github", "gitlab", "none"]),
+    default="github",
+    show_default=True,
+    help="Where changes are reviewed: the workflow that comments the plan, applies it and watches.",
+)
 @click.pass_obj
-def command(session: Session, folder: Path, template: str) -> int:
+def command(session: Session, folder: Path, template: str, ci: str) -> int:
     """Start a project in DIR: a spec, `conf/`, schemas for the editor, and a CI workflow. Overwrites nothing."""
     from tenure.core.errors import TenureError
+    from tenure.render.answers import NewProject
     from tenure.render.page import BLANK, Styled, line
     from tenure.render.wording import command as command_line
 
     # -C and DIR mean the same here; together DIR starts from -C.
     target = Path(session.directory) / folder
-    files = project_files(template)
+    files = project_files(template, ci)
     there = sorted(name for name in files if (target / name).exists())
     if there:
         raise TenureError(
@@ -52,7 +61,7 @@ def command(session: Session, folder: Path, template: str) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, content)
     if session.json:
-        session.answer({"folder": target, "template": template, "files": sorted(files)})
+        session.answer(NewProject(target, template, ci, tuple(sorted(files))))
     inside = () if target.resolve() == Path.cwd() else ("-C", str(target))
     session.say(
         [
@@ -65,10 +74,11 @@ def command(session: Session, folder: Path, template: str) -> int:
     return 0
 
 
-def project_files(template: str) -> dict[str, bytes]:
+def project_files(template: str, ci: str = "none") -> dict[str, bytes]:
     """The files of a new project by their paths. Raises TenureError when the data of the demo is not installed."""
     files = {}
-    for root in (TEMPLATES / COMMON, TEMPLATES / template):
+    # There is no folder for `none`, and so nothing in it.
+    for root in (TEMPLATES / COMMON, TEMPLATES / template, TEMPLATES / CI / ci):
         for path in sorted(root.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 files[_shown(path.relative_to(root))] = read(path)

@@ -16,6 +16,8 @@ def command(session: Session, model: str, overrides: tuple[str, ...]) -> int:
     """Write the monitoring report of a model as one HTML file that needs nothing else to be looked at."""
     path = session.project(overrides).report(model)
     if session.json:
-        session.answer({"model": model, "file": path})
+        from tenure.render.answers import Report
+
+        session.answer(Report(model, path))
     session.tell(f"Written to {path}")
     return 0

@@ -59,12 +59,13 @@ def command(session: Session, arguments: Arguments, once: bool, every: float | N
 
 
 def _round(session: Session, arguments: Arguments) -> int:
+    from tenure.render.answers import RunEnd
     from tenure.render.result import run_lines
 
     with session.progress() as progress:
         result = session.project(arguments.overrides, progress).run(arguments.select)
     code = result.applied.exit_code if result.applied is not None else 0
     if session.json:
-        session.answer({"event": "result", "exit_code": code, "result": result}, one_line=True)
+        session.answer(RunEnd(code, result), one_line=True)
     session.say(run_lines(result, session.where))
     return code

@@ -1,4 +1,4 @@
-"""`tenure schema`: the JSON Schemas of specs and plans."""
+"""`tenure schema`: the JSON Schemas of specs, plans and answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FOLDER = "schemas"
 
 
 def schema_files() -> dict[str, str]:
-    """Every schema by its file name: specs, for editors, and plans, for programs that read them."""
+    """Every schema by its file name: specs, for editors; plans and answers, for programs that read them."""
     from tenure.lifecycle import Model
-    from tenure.render.json import plan_schema
+    from tenure.render.answers import schema_files as printed
     from tenure.spec.schema import files
 
-    return {**files({"model": Model}), "plan.schema.json": plan_schema()}
+    return {**files({"model": Model}), **printed()}
 
 
 @click.command("schema", cls=Verb)
@@ -42,7 +42,9 @@ def command(session: Session, check: bool) -> int:
     if not check:
         write_schemas(folder, {name: texts[name] for name in differing})
     if session.json:
-        session.answer({"files": sorted(texts), "written": [] if check else differing})
+        from tenure.render.answers import SchemaFiles
+
+        session.answer(SchemaFiles(tuple(sorted(texts)), () if check else tuple(differing)))
     elif differing:
         session.tell(*(f"Written: {folder / name}" for name in differing))
     else:

@@ -44,6 +44,14 @@ def command(session: Session, overrides: tuple[str, ...], host: str, port: int) 
         host=host,
         port=port,
         poll_seconds=parse_duration(project.config.server.poll).approximate_seconds,
-        announce=lambda url: session.tell(f"Serving at {url}"),
+        announce=lambda url: _announce(session, url),
     )
     return 0
+
+
+def _announce(session: Session, url: str) -> None:
+    if session.json:
+        from tenure.render.answers import Serving
+
+        session.answer(Serving(url), one_line=True)
+    session.tell(f"Serving at {url}")

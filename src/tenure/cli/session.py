@@ -16,6 +16,8 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import msgspec
+
     from tenure.core.events import EventSink
     from tenure.engine.project import Project
     from tenure.plan.change import Plan
@@ -106,11 +108,11 @@ class Session:
 
         self.say(line(sentence) for sentence in sentences)
 
-    def answer(self, value: Any, *, one_line: bool = False) -> None:
-        """A value for a program on stdout."""
-        from tenure.render.json import document, json_line
+    def answer(self, value: msgspec.Struct, *, one_line: bool = False) -> None:
+        """A value for a program on stdout: one that `render.answers.answers` says this verb prints."""
+        from tenure.render.answers import answer_text
 
-        sys.stdout.write(json_line(value) if one_line else document(value))
+        sys.stdout.write(answer_text(value, one_line=one_line))
         sys.stdout.flush()
 
     def show_plan(self, plan: Plan, *, suggest: bool = True) -> None:
@@ -124,8 +126,9 @@ class Session:
     def fail(self, kind: str, summary: str, detail: str = "", hint: str = "", *, exit_code: int = 1) -> int:
         """Report something that is no TenureError, and return the exit code."""
         if self.json:
-            error = {"type": kind, "summary": summary, "detail": detail, "hint": hint, "exit_code": exit_code}
-            self.answer({"error": error}, one_line=True)
+            from tenure.render.answers import Failed, Failure
+
+            self.answer(Failed(Failure(kind, summary, detail, hint, exit_code)), one_line=True)
         else:
             texts = [
                 f"Error: {summary}" if exit_code == 1 else summary,
@@ -143,12 +146,13 @@ class Session:
     def report(self, error: Exception) -> int:
         """Any other exception as a message; a traceback is only for defects, and only with `-v`."""
         from tenure.core.errors import TenureError
-        from tenure.render.diagnostics import error_lines, error_value
+        from tenure.render.answers import failed
+        from tenure.render.diagnostics import error_lines
         from tenure.render.text import paint
 
         if isinstance(error, TenureError):
             if self.json:
-                self.answer(error_value(error), one_line=True)
+                self.answer(failed(error), one_line=True)
             else:
                 click.echo(paint(error_lines(error), self.screen(sys.stderr)), nl=False, err=True, color=True)
             if self.verbose and error.__cause__ is not None:

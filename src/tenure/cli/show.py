@@ -56,9 +56,11 @@ def command(session: Session, arguments: Arguments, at: datetime | None, form: s
     project = session.project(arguments.overrides)
     if not subject:
         states = _states(project, at)
-        session.answer(states) if session.json else session.say(
-            models_lines(list(states.values()), project.environment)
-        )
+        if session.json:
+            from tenure.render.answers import Models
+
+            session.answer(Models(project.environment, states))
+        session.say(models_lines(list(states.values()), project.environment))
         return 0
     version = _VERSION.fullmatch(subject)
     name = version["model"] if version else subject.split("/", 1)[0]

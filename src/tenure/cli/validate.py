@@ -26,7 +26,9 @@ def command(session: Session, arguments: Arguments, exclude: tuple[str, ...]) ->
     found = project.validate(arguments.select, exclude=exclude)
     failed = has_errors(found)
     if session.json:
-        session.answer({"valid": not failed, "diagnostics": found})
+        from tenure.render.answers import Validation
+
+        session.answer(Validation(not failed, tuple(found)))
     elif found:
         session.say(diagnostics_lines(found))
     if not failed and not session.json:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
-import msgspec
 
 from tenure.core.diagnostics import Diagnostic, Severity
 from tenure.core.errors import SpecError, StageError, TenureError
@@ -64,19 +61,3 @@ def hint_lines(hint: str, indent: int = 2) -> Iterator[Line]:
     for text in paragraphs(hint):
         is_command = text.lstrip().startswith(("tenure ", "pip ", "git ", "$ "))
         yield line(Styled(text, "command" if is_command else ""), indent=indent, hang=0, kept=is_command)
-
-
-def error_value(error: TenureError) -> dict[str, Any]:
-    """The same for a program: `{"error": {type, summary, detail, hint, exit_code, ...}}`."""
-    value: dict[str, Any] = {
-        "type": type(error).__name__,
-        "summary": error.summary,
-        "detail": error.detail,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
-    if isinstance(error, StageError):
-        value |= {"address": error.address, "path": list(error.path)}
-    if isinstance(error, SpecError):
-        value["diagnostics"] = msgspec.to_builtins(error.diagnostics)
-    return {"error": value}

@@ -27,18 +27,9 @@ def event_line(event: Event, at: datetime) -> str:
     return json_line({**msgspec.to_builtins(event), "at": format_instant(at)})
 
 
-def plan_schema() -> str:
-    """The JSON Schema (draft 2020-12) of a saved plan, generated from `Plan`."""
-    from tenure.plan.change import FORMAT_VERSION, Plan
-
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Tenure plan",
-        "description": f"What `tenure plan --json` prints and `--out` saves, format {FORMAT_VERSION}. "
-        "Minor versions only add fields: ignore those you do not know.",
-        **msgspec.json.schema(Plan),
-    }
-    return document(schema)
+def plain(value: Any) -> Any:
+    """A value as mappings, lists and scalars."""
+    return msgspec.to_builtins(value, enc_hook=_foreign)
 
 
 def encoded(value: Any) -> bytes:
