@@ -34,6 +34,7 @@ from tenure.core.events import (
     StepSkipped,
     StepStarted,
 )
+from tenure.engine import moving
 from tenure.engine.result import ModelResult, StepResult
 from tenure.graph.order import dependents
 from tenure.graph.resource import Resource, Sort
@@ -63,6 +64,7 @@ class Run:
     stage_of: Callable[[Resource], Stage]
     context_for: Callable[[Resource, View, str], StageContext]
     bring: Callable[[str, Iterable[str]], None]
+    take_folders: Callable[[str, str], None]
     locate: Callable[[str, tuple[str | int, ...]], str]
     emit: EventSink
     stopping: Callable[[], bool]
@@ -71,8 +73,9 @@ class Run:
 def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str, Inputs]) -> ModelResult:
     """Carry out the plan of one model. A failed step is part of the result; raises StateLocked and StalePlan."""
     with run.store.lease(plan.model, run.holder) as lease:
-        state = run.store.read(plan.model)
-        check_fresh(plan, state, desired, inputs, run.now)
+        state = moving.recorded_for(run.store, plan)
+        check_fresh(moving.unmoved(plan), state, desired, inputs, run.now)
+        taken = [_move(run, plan, lease, state.serial)] if plan.moved_from and state else []
         for entry in run.store.close_interrupted(lease, run.now):
             run.emit(
                 Note(
@@ -87,11 +90,27 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
     return ModelResult(
         model=plan.model,
         serial=after.serial if after else 0,
-        steps=tuple(walk.steps),
+        steps=(*taken, *walk.steps),
         remaining=tuple(change for change in left.changes if change.action is not Action.NONE),
         error=walk.error,
         exit_code=walk.exit_code,
     )
+
+
+def _move(run: Run, plan: ModelPlan, lease: Lease, serial: int) -> StepResult:
+    """Give what is recorded under the old name the new one. The log goes first, and once more for what a server wrote
+    meanwhile; killed in between, the next apply does it again."""
+    (change,) = [change for change in plan.changes if change.reason is Reason.MOVED]
+    run.emit(StepStarted(change.address, change.action.value, change.sentence))
+    started = time.monotonic()
+    with run.store.lease(plan.moved_from, run.holder) as old:
+        run.store.close_interrupted(old, run.now)
+        run.take_folders(plan.moved_from, plan.model)
+        run.store.rename(old, lease, serial=serial, at=run.now, by=run.actor)
+    run.take_folders(plan.moved_from, plan.model)
+    seconds = round(time.monotonic() - started, 3)
+    run.emit(StepFinished(change.address, change.action.value, seconds, ""))
+    return StepResult(change.address, change.action.value, "done", change.sentence, seconds)
 
 
 def check_fresh(

@@ -32,6 +32,7 @@ class Compiled(msgspec.Struct, frozen=True):
     digest: str
     resources: tuple[Resource, ...]
     retires: datetime | None = None
+    moved_from: str | None = None
 
 
 def compile_model(document: Model, file: str) -> Compiled:
@@ -53,6 +54,7 @@ def compile_model(document: Model, file: str) -> Compiled:
         digest=spec_digest,
         resources=in_order(declared),
         retires=as_instant(ending) if ending else None,
+        moved_from=document.lifecycle.moved_from if document.lifecycle else None,
     )
 
 

@@ -17,6 +17,7 @@ from tenure.core.diagnostics import has_errors
 from tenure.core.errors import SpecError, TenureError
 from tenure.core.files import Look, Stamp, now_ns, settled
 from tenure.core.version import VERSION
+from tenure.engine import moving
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.memo import (
     Entry,
@@ -82,8 +83,11 @@ def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str],
     plans = []
     for item in compiled:
         state = states.get(item.model)
-        plans.append(diff(desired_of(item), state, inputs_of(project.root, item, state, refresh), now))
-    named = {item.model for item in compiled}
+        old = moving.moves(item, state, project.reader.read)
+        inputs = inputs_of(project.root, item, old or state, refresh)
+        plan = diff(desired_of(item), old or state, inputs, now)
+        plans.append(moving.moved(plan, item.moved_from, project.specs) if old and item.moved_from else plan)
+    named = {item.model for item in compiled} | {plan.moved_from for plan in plans}
     others = (model for model, state in states.items() if model not in named and not state.tombstone)
     return Plan(
         tool_version=VERSION,
@@ -167,6 +171,7 @@ class _Planning:
             self._remember()
         finally:
             reader.close()
+        named |= {plan.moved_from for plan in plans}
         others = [model for model, one in self.revisions.items() if model not in named and not one.retired]
         return Plan(
             tool_version=VERSION,
@@ -215,6 +220,8 @@ class _Planning:
     def _diff(self, made: Made, states: Mapping[str, ModelState]) -> ModelPlan:
         compiled = made.compiled
         state = states.get(compiled.model)
+        old = moving.moves(compiled, state, self.project.reader.read)
+        state = old or state
         inputs = inputs_of(self.project.root, compiled, state, self.refresh)
         desired = desired_of(compiled)
         ends = [desired.retires] if desired.retires and desired.retires > self.now else []
@@ -226,6 +233,8 @@ class _Planning:
             return found
 
         plan = diff(replace(desired, target=target), state, inputs, self.now)
+        if old and compiled.moved_from:
+            return moving.moved(plan, compiled.moved_from, self.project.specs)
         until = min(ends, default=None)
         if not plan.acting and (until is None or until > self.now):
             self._enter(made, plan, inputs, until)

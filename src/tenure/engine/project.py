@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +29,7 @@ from tenure.core.errors import StalePlan, TenureError
 from tenure.core.events import EventSink, Note, ignore
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
-from tenure.engine import promoting, requests
+from tenure.engine import moving, promoting, requests
 from tenure.engine.applying import Run, apply_model, boundary, check_fresh
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.planning import inputs_of, make_plan
@@ -181,7 +181,7 @@ class Project:
             )
         todo = [model for model in plan.models if model.changed]
         compiled = self._compiled_for(todo)
-        self._check_clock([model.model for model in todo])
+        self._check_clock([name for model in todo for name in (model.model, model.moved_from) if name])
         self._check_fresh(todo, compiled)
         started = time.monotonic()
         apply_id = f"{format_instant(self.now)}-{uuid.uuid4().hex[:6]}"
@@ -379,8 +379,14 @@ class Project:
         states = self.reader.read_many([model.model for model in todo])
         for model in todo:
             item, state = compiled[model.model], states.get(model.model)
+            if model.moved_from:
+                state = moving.recorded_for(self.reader, model)
             check_fresh(
-                model, state, self._desired(item, model), self._inputs(item, state, refresh=True), self.now
+                moving.unmoved(model),
+                state,
+                self._desired(item, model),
+                self._inputs(item, state, refresh=True),
+                self.now,
             )
 
     def _desired(self, compiled: Compiled, plan: ModelPlan) -> Desired:
@@ -407,7 +413,8 @@ class Project:
     def _apply_one(self, run: Run, plan: ModelPlan, compiled: Compiled) -> ModelResult:
         try:
             with boundary():
-                inputs = self._inputs(compiled, run.store.read(plan.model), refresh=True)
+                state = moving.recorded_for(run.store, plan)
+                inputs = self._inputs(compiled, state, refresh=True)
                 return apply_model(run, plan, self._desired(compiled, plan), inputs)
         except TenureError as error:
             run.emit(Note(plan.model, str(error)))
@@ -452,6 +459,7 @@ class Project:
             stage_of=stage_of,
             context_for=context_for,
             bring=bring,
+            take_folders=partial(moving.take_folders, self.workspace),
             locate=self.specs.locate,
             emit=self.emit,
             stopping=stopping,

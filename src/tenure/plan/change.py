@@ -77,7 +77,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
 
     `lineage`, `serial`, `spec_digest` and `inputs_digest` are what a saved plan is checked against before any effect.
     `content_digest` covers what the spec asks for without the words about it. `promotes` names what is taken over from
-    another environment.
+    another environment, `moved_from` the name under which the model is recorded until the plan is applied.
     """
 
     model: str
@@ -91,6 +91,7 @@ class ModelPlan(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     content_digest: str = ""
     promotes: Promotion | None = None
+    moved_from: str = ""
 
     @property
     def acting(self) -> tuple[Change, ...]:

@@ -15,7 +15,7 @@ from tenure.core.digest import digest
 from tenure.core.errors import StageError, TenureError
 from tenure.ml.predictor_files import FILES
 from tenure.ml.signature import InputColumn, rows_to_table
-from tenure.server.routing import Endpoint, LiveVersion, Table, endpoint_of
+from tenure.server.routing import Endpoint, LiveVersion, Table, endpoint_of, moved_away
 from tenure.stages.deployment.versions import load_version
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class Follower:
             record = state.records.get(_ENDPOINT)
             if record is not None and record.value["target"] == "http":
                 endpoints[model] = self._follow(model, state, record)
+            elif record is None and state.tombstone is not None and state.tombstone.moved:
+                endpoints[model] = moved_away(model, state.tombstone.successor)
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         self.table = Table(serial, endpoints, ready=True)
         self.swaps += 1

@@ -16,6 +16,8 @@ from tenure.ml.predictor import Predictor
 from tenure.ml.signature import Signature
 
 BUCKETS = 10_000
+GONE = "gone"
+"""The state of an endpoint that answers 410."""
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -116,6 +118,12 @@ def endpoint_of(
         sunset=value.get("sunset"),
         headers=end_of_life_headers(value),
     )
+
+
+def moved_away(model: str, successor: str | None) -> Endpoint:
+    """What callers of a model's earlier name find: that it is gone, and under which name it goes on."""
+    headers = end_of_life_headers({"state": GONE, "successor": successor})
+    return Endpoint(model, state=GONE, successor=successor, headers=headers)
 
 
 def end_of_life_headers(value: Mapping[str, Any]) -> Headers:
