@@ -1,12 +1,15 @@
-"""What every test may use: the one browser there is, or a reason why there is none; how properties are tested."""
+"""What every test may use: the browser and the database server there are, or a reason why there is none; how
+properties are tested."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from tests.state.servers import ABSENT, VARIABLE, Server, postgres_server, programs
 
 # A machine that is busy makes no property false; and where a merge waits, the same examples are tried each time.
 settings.register_profile("tenure", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -16,11 +19,23 @@ _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    absent = {}
     if _CHROMIUM is None:
-        absent = pytest.mark.skip(reason="no Chromium on this machine (Debian: apt-get install chromium)")
+        absent["browser"] = "no Chromium on this machine (Debian: apt-get install chromium)"
+    if programs() is None:
+        absent["postgres"] = ABSENT
+    for name, reason in absent.items():
         for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(absent)
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, for tests marked `postgres`; each takes a schema of its own."""
+    with postgres_server() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, server.url)
+        yield server
 
 
 @pytest.fixture

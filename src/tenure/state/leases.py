@@ -34,7 +34,7 @@ def this_process(user: str) -> str:
 
 def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> Lease:
     """Take the lease of a model. Raises StateLocked while somebody else's is alive."""
-    now = time.time()
+    now = present(connection)
     row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
     if row is not None and row.holder is not None and alive(row.holder, row.expires, now):
         named = f", lease {row.id}" if row.id else ""
@@ -77,7 +77,8 @@ def release(connection: sa.Connection, lease: Lease) -> None:
 def end(connection: sa.Connection, model: str, lease_id: str) -> str:
     """End whoever's lease of a model this is, and return its holder, whose next write will fail.
 
-    Raises StateStale unless the lease that is held now has this id: another run may have taken the model meanwhile.
+    Raises StateStale unless the lease that is held now has this id: another run may have taken the model meanwhile. One
+    that was taken before leases had ids has the empty one.
     """
     row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
     if row is None or row.holder is None:
@@ -86,7 +87,7 @@ def end(connection: sa.Connection, model: str, lease_id: str) -> str:
             f"There is no lease of {model} to end. Nothing was changed.",
             "See who holds what: tenure state list --locks",
         )
-    if not lease_id or row.id != lease_id:
+    if row.id != lease_id:
         raise StateStale(
             "Another lease is held",
             f"{model} is held by {row.holder} since {clock(row.since)}, lease {row.id or '(without id)'};"
@@ -105,7 +106,7 @@ def refuse_if_held(connection: sa.Connection, doing: str) -> None:
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time as it is
         connection.execute(sa.text("LOCK TABLE leases IN EXCLUSIVE MODE"))
-    now = time.time()
+    now = present(connection)
     for row in connection.execute(sa.text(f"SELECT {HELD_COLUMNS} FROM leases ORDER BY model")):
         model, holder, since, expires = row
         if holder is not None and alive(holder, expires, now):
@@ -172,14 +173,22 @@ class Heartbeat:
 
 
 def _renew(connection: sa.Connection, held: Mapping[Lease, float]) -> None:
+    now = present(connection)
     for lease, seconds in held.items():
-        connection.execute(leases.update().where(_ours(lease)).values(expires=time.time() + seconds))
+        connection.execute(leases.update().where(_ours(lease)).values(expires=now + seconds))
 
 
 def _ours(lease: Lease) -> sa.ColumnElement[bool]:
     return sa.and_(
         leases.c.model == lease.model, leases.c.token == lease.token, leases.c.holder == lease.holder
     )
+
+
+def present(connection: sa.Connection) -> float:
+    """Seconds since the epoch by the one clock that all holders share: the server's, where there is a server."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+    return time.time()
 
 
 def alive(holder: str, expires: float, now: float) -> bool:
@@ -200,7 +209,17 @@ def _dead(holder: str) -> bool:
         return True
     except OSError:
         return False
-    return False
+    return _zombie(int(pid))
+
+
+def _zombie(pid: int) -> bool:
+    """Whether a process has ended and only its parent has not asked how: it answers to signals, and does nothing."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    # The name of the program stands in brackets and may hold anything, brackets included.
+    return status.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
 @cache

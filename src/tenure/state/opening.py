@@ -6,20 +6,20 @@ pydantic. A reference to a secret in it is resolved when a connection is made, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenure.core.errors import StateError
+from tenure.core.units import parse_duration
 from tenure.state.encoding import FORMAT
 from tenure.state.reading import SqlReader
+from tenure.state.retrying import Tell
 from tenure.state.sqlite import SqliteFile
 
 if TYPE_CHECKING:
     from tenure.state.database import Database
     from tenure.state.store import StateReader, StateStore
-
-Tell = Callable[[str], None]
-"""Takes a sentence for the user: the connection was lost, or is back."""
 
 
 def quietly(sentence: str) -> None:
@@ -41,8 +41,19 @@ def open_store(root: Path, config: Mapping[str, Any], tell: Tell = quietly) -> S
 def database_of(
     root: Path, config: Mapping[str, Any], tell: Tell = quietly, *, oldest: int = FORMAT
 ) -> Database:
-    """The database that a configuration names. Nothing is connected yet.
+    """The database that a configuration names. Nothing is connected yet. Raises StateError without its library.
 
     Whoever upgrades a state says which older format may be written to.
     """
-    return SqliteFile(root / config["path"], oldest)
+    if config["type"] == "sqlite":
+        return SqliteFile(root / config["path"], oldest)
+    try:
+        from tenure.state.postgres import PostgresSchema
+    except ImportError as error:
+        raise StateError(
+            "PostgreSQL needs a library that is not installed",
+            f"The state is configured to lie in PostgreSQL, and psycopg cannot be imported: {error}.",
+            'Install it: pip install "tenure[postgres]"',
+        ) from error
+    seconds = parse_duration(config["timeout"]).approximate_seconds
+    return PostgresSchema(config["url"], config["schema"], seconds, tell, oldest)
