@@ -20,6 +20,7 @@ import hashlib
 import os
 import site
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ from tenure.plan.change import Change, ModelPlan
 MAGIC = b"tenure remembered plans 2\n"
 MOST_QUESTIONS = 8
 """How many files an environment keeps; the one that was written longest ago makes room."""
+
+_AT_ONCE = 250
+"""How many entries are written at once: a second copy of ten thousand would double the memory."""
+
+_ABANDONED = 3600
+"""Seconds after which a file that somebody is writing has no writer any more."""
 
 Names = dict[str, str]
 
@@ -78,6 +85,7 @@ class _Header(msgspec.Struct, frozen=True):
     state: dict[str, Any]
     salt: bytes
     variables: Names
+    removed: tuple[str, ...]
 
 
 _HEADER = msgspec.msgpack.Decoder(_Header)
@@ -92,7 +100,8 @@ _REQUIRED = object()
 class Memo:
     """The remembered answers to one question in one environment.
 
-    `state` says how to open its recorded state; references to secrets are in it as they are written.
+    `state` says how to open its recorded state; references to secrets are in it as they are written. `removed` names the
+    models that the configuration asks to forget.
     """
 
     question: Question
@@ -101,6 +110,7 @@ class Memo:
     variables: Names = field(default_factory=dict)
     salt: bytes = field(default_factory=lambda: os.urandom(16))
     entries: dict[str, Entry] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
 
     def hashed(self, variables: Sequence[str]) -> Names:
         """The values of environment variables as salted hashes; one that is not set has an empty one."""
@@ -181,6 +191,33 @@ def recall(root: Path, question: Question) -> Memo | None:
     return None
 
 
+def unreadable(root: Path, environment: str) -> list[Path]:
+    """Files of the cache of an environment that hold no answers, or those of another version."""
+    found = []
+    for path in sorted(Workspace(root, environment).cache.glob("plans-*.msgpack")):
+        try:
+            _read(path)
+        except (OSError, ValueError, msgspec.MsgspecError):
+            found.append(path)
+    return found
+
+
+def unified(plan: ModelPlan) -> ModelPlan:
+    """The same plan, where a value that stays as it is, is one value instead of two equal ones."""
+    changes = tuple(
+        msgspec.structs.replace(change, after=change.before) if _stays(change) else change
+        for change in plan.changes
+    )
+    return msgspec.structs.replace(plan, changes=changes)
+
+
+def _stays(change: Change) -> bool:
+    """Whether `after` is `before` to the last bit (1 and 1.0 are equal, but not the same)."""
+    if change.after is None or change.after is change.before:
+        return False
+    return _ENCODER.encode(change.after) == _ENCODER.encode(change.before)
+
+
 def packed(plan: ModelPlan) -> msgspec.Raw:
     """A plan as an entry keeps it: without defaults, and without the `after` of a change that is its `before`."""
     fields = msgspec.structs.asdict(plan)
@@ -192,7 +229,11 @@ def packed(plan: ModelPlan) -> msgspec.Raw:
         }
         for change in plan.changes
     ]
-    same = [number for number, change in enumerate(plan.changes) if _same(change)]
+    same = [
+        number
+        for number, change in enumerate(plan.changes)
+        if change.after is change.before and change.after is not None
+    ]
     for number in same:
         del fields["changes"][number]["after"]
     return msgspec.Raw(_ENCODER.encode([fields, same]))
@@ -208,32 +249,49 @@ def plan_in(entry: Entry) -> ModelPlan:
     return plan
 
 
-def _same(change: Change) -> bool:
-    """Whether `after` is `before` to the last bit (1 and 1.0 are equal, but not the same)."""
-    return change.after is not None and _ENCODER.encode(change.after) == _ENCODER.encode(change.before)
-
-
 def keep(root: Path, memo: Memo) -> None:
     """Write a memo in one piece. Where nothing may be written nothing is, and nobody needs to know."""
-    header = _ENCODER.encode(_Header(memo.question, memo.environment, memo.state, memo.salt, memo.variables))
-    entries = _ENCODER.encode(memo.entries)
-    check = zlib.crc32(entries, zlib.crc32(header))
     folder = Workspace(root, memo.environment).cache
     path = folder / memo.question.file_name
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.urandom(8).hex()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            file.writelines(
-                (MAGIC, check.to_bytes(4, "big"), len(header).to_bytes(4, "big"), header, entries)
-            )
+            file.write(MAGIC + bytes(4))
+            check = 0
+            for piece in _pieces(memo):
+                check = zlib.crc32(piece, check)
+                file.write(piece)
+            file.seek(len(MAGIC))
+            file.write(check.to_bytes(4, "big"))
         part.replace(path)
-        others = sorted(folder.glob("plans-*.msgpack"), key=lambda other: other.stat().st_mtime_ns)
-        for other in others[:-MOST_QUESTIONS]:
-            other.unlink()
+        _make_room(folder)
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _pieces(memo: Memo) -> Iterator[bytes]:
+    """What a file holds after its mark and its checksum: the header, then the entries; each piece after its length."""
+    header = _Header(memo.question, memo.environment, memo.state, memo.salt, memo.variables)
+    yield _framed(_ENCODER.encode(header))
+    entries = list(memo.entries.items())
+    for start in range(0, len(entries), _AT_ONCE):
+        yield _framed(_ENCODER.encode(dict(entries[start : start + _AT_ONCE])))
+
+
+def _framed(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + content
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what was written longest ago, and what writers left that were killed."""
+    written = sorted(folder.glob("plans-*.msgpack"), key=lambda path: path.stat().st_mtime_ns)
+    for path in written[:-MOST_QUESTIONS]:
+        path.unlink(missing_ok=True)
+    for path in folder.glob("plans-*.part"):
+        if time.time() - path.stat().st_mtime > _ABANDONED:
+            path.unlink(missing_ok=True)
 
 
 def tool() -> str:
@@ -256,14 +314,24 @@ def tool() -> str:
 
 def _read(path: Path) -> Memo:
     content = path.read_bytes()
-    start = len(MAGIC) + 8
-    check, length = (int.from_bytes(content[end - 4 : end], "big") for end in (start - 4, start))
+    start = len(MAGIC) + 4
     body = memoryview(content)[start:]
-    if not content.startswith(MAGIC) or zlib.crc32(body) != check:
+    if not content.startswith(MAGIC) or zlib.crc32(body) != int.from_bytes(content[start - 4 : start], "big"):
         raise ValueError(f"{path} holds something else")
-    header = _HEADER.decode(body[:length])
-    entries = _ENTRIES.decode(body[length:])
-    return Memo(header.question, header.environment, header.state, header.variables, header.salt, entries)
+    pieces = _unframed(body)
+    header = _HEADER.decode(next(pieces, b""))
+    memo = Memo(header.question, header.environment, header.state, header.variables, header.salt)
+    for piece in pieces:
+        memo.entries.update(_ENTRIES.decode(piece))
+    return memo
+
+
+def _unframed(body: memoryview) -> Iterator[memoryview]:
+    start = 0
+    while start < len(body):
+        end = start + 4 + int.from_bytes(body[start : start + 4], "big")
+        yield body[start + 4 : end]
+        start = end
 
 
 def _candidates(root: Path, name: str) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from tenure.core.diagnostics import has_errors
 from tenure.core.errors import SpecError, TenureError
 from tenure.core.files import Look, Stamp, now_ns, settled
 from tenure.core.version import VERSION
-from tenure.engine import moving
+from tenure.engine import moving, removing
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.memo import (
     Entry,
@@ -29,6 +29,7 @@ from tenure.engine.memo import (
     plan_in,
     question_of,
     recall,
+    unified,
 )
 from tenure.engine.selecting import Selectable, chosen
 from tenure.engine.workspace import Workspace
@@ -76,7 +77,11 @@ def make_plan(
 
 def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str], refresh: bool) -> Plan:
     """The same without remembering anything."""
-    compiled = project.specs.compiled(select, exclude)
+    leaving = _leaving(project, select, exclude)
+    gone = {plan.model for plan in leaving}
+    others_selected = [selector for selector in select if selector not in gone]
+    compiled = project.specs.compiled(others_selected, exclude) if others_selected or not select else ()
+    removing.refuse_specs_of(project.config.removed, (item.model for item in compiled))
     everything = not select and not exclude
     states = project.reader.read_many(None if everything else [item.model for item in compiled])
     now = project.now
@@ -87,7 +92,8 @@ def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str],
         inputs = inputs_of(project.root, item, old or state, refresh)
         plan = diff(desired_of(item), old or state, inputs, now)
         plans.append(moving.moved(plan, item.moved_from, project.specs) if old and item.moved_from else plan)
-    named = {item.model for item in compiled} | {plan.moved_from for plan in plans}
+    plans += leaving
+    named = gone | {item.model for item in compiled} | {plan.moved_from for plan in plans}
     others = (model for model, state in states.items() if model not in named and not state.tombstone)
     return Plan(
         tool_version=VERSION,
@@ -96,6 +102,16 @@ def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str],
         models=tuple(plans),
         unmanaged=tuple(sorted(others)) if everything else (),
     )
+
+
+def _leaving(project: Planned, select: Sequence[str], exclude: Sequence[str]) -> tuple[ModelPlan, ...]:
+    """The plans of models that the configuration removes."""
+    entries = project.config.removed
+    if not entries:
+        return ()
+    ended = {model: one.retired for model, one in project.reader.revisions().items()}
+    states = project.reader.read_many(removing.pending([entry.model for entry in entries], ended))
+    return removing.removals(entries, states, select, exclude)
 
 
 def inputs_of(root: Path, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
@@ -140,6 +156,7 @@ class _Planning:
             config = project.config
             memo = Memo(question, config.env.name, config.state_settings)
             memo.variables = memo.hashed(project.specs.configured.reads.environment)
+            memo.removed = tuple(entry.model for entry in config.removed)
         return cls(project, memo, files, refresh, began)
 
     def plan(self, select: Sequence[str], exclude: Sequence[str]) -> Plan | None:
@@ -148,6 +165,9 @@ class _Planning:
         reader = open_reader(self.project.root, self.memo.state)
         try:
             self.revisions = reader.revisions()
+            ended = {model: one.retired for model, one in self.revisions.items()}
+            if removing.pending(self.memo.removed, ended):
+                return None
             names = {model: one.name for model, one in self.revisions.items()}
             present = Present(self.project.root, self.now, self.began, self.files, names)
             for file in self.files:
@@ -237,6 +257,7 @@ class _Planning:
             return moving.moved(plan, compiled.moved_from, self.project.specs)
         until = min(ends, default=None)
         if not plan.acting and (until is None or until > self.now):
+            plan = unified(plan)
             self._enter(made, plan, inputs, until)
         return plan
 
