@@ -38,6 +38,7 @@ VERBS = {
     "card": "Print the model card of a version.",
     "report": "Write the monitoring report of a model as an HTML file.",
     "audit": "Verify or export the tamper-evident log.",
+    "state": "Look at, copy, move, upgrade, check and repair the recorded state.",
 }
 """Every verb and its line of help. `tenure.cli.<verb>` holds its `command`; it is imported when the verb is called."""
 

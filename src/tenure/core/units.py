@@ -86,6 +86,17 @@ def format_seconds(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def format_size(size: int) -> str:
+    """`512 B`, `1.2 MB`: bytes for people, in decimal units."""
+    if size < 1000:
+        return f"{size} B"
+    amount, units = size / 1000, ["TB", "GB", "MB", "KB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1000
+        units.pop()
+    return f"{amount:.1f} {units[-1]}" if amount < 10 else f"{amount:.0f} {units[-1]}"
+
+
 def _add_months(moment: datetime, months: int) -> datetime:
     if months == 0:
         return moment

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = "deployment/endpoint"
 
-_AT_ONCE = 200
+AT_ONCE = 200
 """Models that are read at a time, so that the size of the fleet does not decide about the memory."""
 
 
@@ -71,7 +71,7 @@ def listed(project: Project) -> Listed:
         live = {model: shares(record) for model, record in sorted(endpoints.items()) if model not in gone}
         return Listed(project.environment, found, {model: routes for model, routes in live.items() if routes})
 
-    with _database(project) as database:
+    with opened(project) as database:
         return database.look(work)
 
 
@@ -100,7 +100,7 @@ def unlock(project: Project, model: str, lease: str, *, reason: str) -> Holding:
         writing.append_event(connection, at=at, actor=by, action="lease.ended", subject=model, data=data)
         return held[model]
 
-    with _database(project) as database:
+    with opened(project) as database:
         return database.write(work)
 
 
@@ -118,7 +118,7 @@ def export(project: Project, stream: BinaryIO) -> End:
         stream.truncate()
         return write_export(rows, stream)
 
-    with _database(project) as database:
+    with opened(project) as database:
         return database.look(work)
 
 
@@ -137,6 +137,20 @@ def exported(project: Project) -> Iterator[bytes]:
             yield piece
 
 
+def keep_model(project: Project, model: str) -> tuple[str, str]:
+    """Write what is recorded about one model to a file among the archives; returns its path, as people see it, and the
+    digest of its content."""
+    from tenure.state.backup import free_name
+    from tenure.state.exporting import write_model
+
+    folder = project.workspace.folders(model).archives
+    folder.mkdir(parents=True, exist_ok=True)
+    path = free_name(folder / f"{model}.ndjson", "forgotten", project.now)
+    with _database(project) as database, _written(path) as stream:
+        database.look(lambda rows: rows and write_model(rows, model, stream))
+    return project.workspace.shown(path), digest_file(path)
+
+
 def import_from(project: Project, path: Path, *, replace: bool = False) -> Imported:
     """Take over an export, after everything in it was verified (see `state.loading.load`)."""
     from tenure.state.importing import verify
@@ -144,10 +158,10 @@ def import_from(project: Project, path: Path, *, replace: bool = False) -> Impor
 
     contents = verify(path)
     at, by = project.now, project.actor
-    with _database(project) as database:
+    with opened(project) as database:
 
         def backup() -> str:
-            return project.workspace.shown(_copy(project, database, "replaced"))
+            return project.workspace.shown(copied(project, database, "replaced"))
 
         def work(connection: sa.Connection) -> str:
             return load(
@@ -163,8 +177,8 @@ def holdings(reader: StateReader) -> Holdings:
 
     has, must = set(), set()
     names = list(reader.revisions())
-    for start in range(0, len(names), _AT_ONCE):
-        for model, state in reader.read_many(names[start : start + _AT_ONCE]).items():
+    for start in range(0, len(names), AT_ONCE):
+        for model, state in reader.read_many(names[start : start + AT_ONCE]).items():
             versions = {
                 number: f"version {number} of {model} ({record.digest})"
                 for number, record in state.versions.items()
@@ -182,8 +196,8 @@ def holdings(reader: StateReader) -> Holdings:
 def backup(project: Project, path: Path | None = None) -> Path:
     """Copy the state to a file, by default beside it, and return its path. Raises StateError rather than overwrite."""
     _must_exist(project)
-    with _database(project) as database:
-        return _copy(project, database, "kept", path)
+    with opened(project) as database:
+        return copied(project, database, "kept", path)
 
 
 def upgrade(project: Project, tell: Callable[[str], None]) -> Upgrade:
@@ -194,14 +208,14 @@ def upgrade(project: Project, tell: Callable[[str], None]) -> Upgrade:
     _must_exist(project)
     at, by = project.now, project.actor
     copies: list[Path] = []
-    with _database(project, oldest=OLDEST_READABLE) as database:
+    with opened(project, oldest=OLDEST_READABLE) as database:
 
         def keep_copy(number: int) -> str:
-            copies.append(_copy(project, database, f"format-{number}"))
+            copies.append(copied(project, database, f"format-{number}"))
             return project.workspace.shown(copies[-1])
 
         done = database.write(lambda connection: upgraded(connection, keep_copy, at=at, by=by, tell=tell))
-        tell("done")
+        tell("done") if copies else None
         if copies and isinstance(database, SqliteFile):
             problems = lost(copies[-1], database.path)
             if problems:
@@ -219,18 +233,21 @@ def upgrade(project: Project, tell: Callable[[str], None]) -> Upgrade:
 
 
 @contextmanager
-def _database(project: Project, oldest: int = FORMAT) -> Iterator[Database]:
+def opened(project: Project, oldest: int = FORMAT) -> Iterator[Database]:
+    """The database of a project's state."""
     with closing(database_of(project.root, project.config.state_settings, oldest=oldest)) as database:
         yield database
 
 
-def _copy(project: Project, database: Database, label: str, path: Path | None = None) -> Path:
-    """Copy a state: a SQLite file as it is, anything else as an export."""
+def copied(
+    project: Project, database: Database, label: str, path: Path | None = None, *, sound: bool = True
+) -> Path:
+    """Copy a state and return the path: a SQLite file as it is (see `copy_file`), anything else as an export."""
     from tenure.state.backup import copy_file, free_name
 
     if isinstance(database, SqliteFile):
         target = path or free_name(database.path, label, project.now)
-        copy_file(database.path, target)
+        copy_file(database.path, target, sound=sound)
         return target
     target = path or free_name(project.workspace.home / "state.ndjson", label, project.now)
     if target.exists():
@@ -243,7 +260,7 @@ def _copy(project: Project, database: Database, label: str, path: Path | None = 
 
 
 def _must_exist(project: Project) -> None:
-    with _database(project) as database:
+    with opened(project) as database:
         if not database.look(lambda rows: rows is not None):
             raise _nothing(project)
 

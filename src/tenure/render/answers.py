@@ -20,6 +20,7 @@ from tenure.plan.change import Plan, to_json
 from tenure.render.history import Happening
 from tenure.render.json import document, json_line, plain
 from tenure.state.chain import Problem
+from tenure.state.listing import Holding
 from tenure.state.record import Acknowledgement, Approval, Fact, ModelState, Record
 from tenure.state.store import AuditEvent, AuditHead
 
@@ -150,6 +151,33 @@ class Serving(msgspec.Struct, frozen=True):
     url: str
 
 
+class Locks(msgspec.Struct, frozen=True):
+    """Who holds which model of an environment, by which lease."""
+
+    environment: str
+    leases: tuple[Holding, ...]
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """A state that was written to a file, whose last line says how many lines are before it, and their checksum."""
+
+    file: Path
+    lines: int
+    sha256: str
+
+
+class ImportedState(msgspec.Struct, frozen=True):
+    """An export that was taken over. `unvouched` counts records its audit log does not mention, `backup` names the copy
+    of what was there before (empty when nothing was)."""
+
+    lineage: str
+    models: int
+    records: int
+    events: int
+    unvouched: int
+    backup: str
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What one verb prints: one value of `kinds`; before it, or instead of it, `lines`, one value each.
 
@@ -174,8 +202,11 @@ STEPS = (
 
 def answers() -> dict[str, Answer]:
     """What each verb prints with `--json`, by its words on the command line. A new verb is a line here."""
+    from tenure.engine.doctor import Diagnosis
+    from tenure.engine.surgery import Listed
     from tenure.ml.inference_log import LabelCounts
     from tenure.stages.deployment.batch import Scored
+    from tenure.state.upgrading import Upgrade
 
     return {
         "init": _one(NewProject),
@@ -201,6 +232,13 @@ def answers() -> dict[str, Answer]:
         "report": _one(Report),
         "audit verify": _one(Audit),
         "audit export": Answer((Written,), (AuditEvent,)),
+        "state list": _one(Listed, Locks),
+        "state unlock": _one(Holding),
+        "state export": _one(Exported),
+        "state import": _one(ImportedState),
+        "state backup": _one(Written),
+        "state upgrade": _one(Upgrade),
+        "state doctor": _one(Diagnosis),
         "error": _one(Failed),
     }
 

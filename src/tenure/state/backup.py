@@ -31,8 +31,11 @@ def free_name(place: Path, label: str, at: datetime) -> Path:
     return path
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a SQLite state to a file that does not exist yet, whole and verified, or not at all. Raises StateError."""
+def copy_file(source: Path, target: Path, *, sound: bool = True) -> None:
+    """Copy a SQLite state to a file that does not exist yet, whole and verified, or not at all. Raises StateError.
+
+    With `sound=False` rows that refer to nothing are copied as they are: a copy from before they are repaired.
+    """
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with _explained(target), _gone_afterwards(part):
         with closing(_open(source, "rw")) as original, closing(sqlite3.connect(part)) as copy:
@@ -42,7 +45,8 @@ def copy_file(source: Path, target: Path) -> None:
             original.execute("SELECT COUNT(*) FROM sqlite_master").close()
             original.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE").close()  # one file, without a log beside it
-            if (problems := damage(copy)) or contents(copy) != contents(original):
+            problems = damage(copy) if sound else []
+            if problems or contents(copy) != contents(original):
                 raise StateError(
                     "The copy is not the state",
                     f"{target} did not come out as {source} is. {' '.join(problems[:3])}".rstrip(),

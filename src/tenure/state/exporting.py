@@ -145,8 +145,17 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 def write_export(rows: Rows, stream: BinaryIO) -> End:
     """Write everything that `rows` shows, a piece at a time, and return the last line. Raises StateError."""
+    return _write(_lines(rows), stream)
+
+
+def write_model(rows: Rows, model: str, stream: BinaryIO) -> End:
+    """Write everything recorded about one model, to be read by people and programs; it is no state to import."""
+    return _write(_lines_of(rows, model), stream)
+
+
+def _write(lines: Iterator[Line], stream: BinaryIO) -> End:
     hasher, count = hashlib.sha256(), 0
-    for line in _lines(rows):
+    for line in lines:
         text = _ENCODER.encode(line) + b"\n"
         hasher.update(text)
         stream.write(text)
@@ -168,7 +177,7 @@ def _lines(rows: Rows) -> Iterator[Line]:
         )
     ((hash_version, tool),) = rows("SELECT hash_version, tool FROM meta", {})
     yield State(EXPORT_VERSION, number, hash_version, tool, lineage, changes, AuditHead(lineage, seq, last))
-    for digest, body in _paged(
+    for digest, body in paged(
         rows, "SELECT digest, body FROM documents WHERE digest > :after ORDER BY digest", ""
     ):
         yield Document(digest, _raw(body))
@@ -177,10 +186,28 @@ def _lines(rows: Rows) -> Iterator[Line]:
     for model, line, serial in sorted(rows("SELECT model, lineage, serial FROM models", {})):
         yield Model(model, line, serial)
         yield from _belongings(rows, model)
-    for row in _paged(rows, f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE id > :after ORDER BY id", 0):
+    for row in paged(rows, f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE id > :after ORDER BY id", 0):
         yield Journal(journal_entry(row))
-    for row in _paged(rows, f"SELECT {AUDIT_COLUMNS} FROM audit WHERE seq > :after ORDER BY seq", 0):
+    for row in paged(rows, f"SELECT {AUDIT_COLUMNS} FROM audit WHERE seq > :after ORDER BY seq", 0):
         yield Audit(audit_event(row))
+
+
+def _lines_of(rows: Rows, model: str) -> Iterator[Line]:
+    of = {"model": model}
+    for digest, body in _paged(
+        rows,
+        "SELECT digest, body FROM documents WHERE digest > :after AND (id IN (SELECT config FROM records "
+        "WHERE model = :model) OR id IN (SELECT effects FROM records WHERE model = :model)) ORDER BY digest",
+        "",
+        of,
+    ):
+        yield Document(digest, _raw(body))
+    for name, line, serial in rows("SELECT model, lineage, serial FROM models WHERE model = :model", of):
+        yield Model(name, line, serial)
+        yield from _belongings(rows, name)
+    journal = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE model = :model AND id > :after ORDER BY id"
+    for row in _paged(rows, journal, 0, of):
+        yield Journal(journal_entry(row))
 
 
 def _trials(rows: Rows) -> Iterator[Trial]:
@@ -208,7 +235,7 @@ def _belongings(rows: Rows, model: str) -> Iterator[Line]:
         "JOIN documents AS effects ON effects.id = records.effects "
         "WHERE records.model = :model AND records.id > :after ORDER BY records.id"
     )
-    for key, at, config, effects, body in _paged(rows, records, 0, of):
+    for key, at, config, effects, body in paged(rows, records, 0, of):
         numbers[key] = len(numbers) + 1
         yield Record(numbers[key], at, config, effects, _raw(body))
     for local, ordinal, record in sorted(
@@ -245,10 +272,10 @@ def audit_event(row: tuple[Any, ...]) -> AuditEvent:
     return AuditEvent(seq, datetime.fromisoformat(at), actor, action, subject, facts, previous, digest)
 
 
-def _paged(
+def paged(
     rows: Rows, sql: str, after: int | str, parameters: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[tuple[Any, ...]]:
-    """All rows of a SELECT, a page at a time; its first column is the one that `:after` is compared with."""
+    """All rows of a SELECT, a page at a time. Its first column is the one that `:after` is compared with."""
     while True:
         page = rows(f"{sql} LIMIT :page", {**parameters, "after": after, "page": _PAGE})
         yield from page

@@ -20,7 +20,8 @@ import msgspec
 from tenure.core.address import Address
 from tenure.core.digest import HASH_VERSION, digest_bytes
 from tenure.core.errors import StateError, StateTooNew
-from tenure.state import chain, encoding, exporting, record
+from tenure.state import chain, encoding, exporting
+from tenure.state.checking import hashed, key_of, said_of
 from tenure.state.encoding import FORMAT, instant
 from tenure.state.exporting import EXPORT_VERSION, Line
 from tenure.state.store import AuditEvent
@@ -214,7 +215,8 @@ class _Reading:
         if self._instant(line.at) != line.at:
             raise self._wrong(f"{line.at!r} is no time of a record")
         self.made.execute(
-            "INSERT OR REPLACE INTO made VALUES (?, ?)", (_key(made, address.local), _said(made))
+            "INSERT OR REPLACE INTO made VALUES (?, ?)",
+            (key_of(made.apply_id, made.serial, address.local), said_of(made)),
         )
         return address.local, made.ordinal or 0
 
@@ -238,12 +240,11 @@ class _Reading:
         data = event.data
         if event.action != "step.done" or "digest" not in data or "serial" not in data:
             return
-        local = event.subject.partition("/")[2]
-        key = _hashed([data.get("apply"), data["serial"], local])
+        key = key_of(data.get("apply"), data["serial"], event.subject.partition("/")[2])
         found = self.made.execute("SELECT said FROM made WHERE key = ?", (key,)).fetchone()
         if found is None:
             return
-        said = _hashed([data["digest"], data.get("fingerprint"), data.get("artifacts"), data.get("ordinal")])
+        said = hashed([data["digest"], data.get("fingerprint"), data.get("artifacts"), data.get("ordinal")])
         if found[0] != said:
             raise self._wrong(f"a record of {event.subject} is not what the audit log says was recorded")
         self.vouched += 1
@@ -329,18 +330,6 @@ def _refused(path: Path, number: int, what: str) -> StateError:
         f"{place}: {what.rstrip('.')}. Nothing was written.",
         "Write it anew with: tenure state export --output FILE",
     )
-
-
-def _key(made: record.Record, local: str) -> bytes:
-    return _hashed([made.apply_id, made.serial, local])
-
-
-def _said(made: record.Record) -> bytes:
-    return _hashed([made.digest, made.fingerprint, made.artifacts, made.ordinal])
-
-
-def _hashed(value: Any) -> bytes:
-    return hashlib.blake2b(encoding.encode(value), digest_size=16).digest()
 
 
 def _packed(digest: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tenure.state import encoding, leases
+from tenure.state import encoding
 from tenure.state.database import Rows
 from tenure.state.encoding import decode
 from tenure.state.record import Record
@@ -86,6 +86,8 @@ def inventory(rows: Rows) -> Inventory:
 
 def holdings(rows: Rows) -> tuple[Holding, ...]:
     """Every lease that is taken, in order of model; those of dead processes too."""
+    from tenure.state import leases  # loads SQLAlchemy, which whoever only names the values here does without
+
     ((number,),) = rows("SELECT format FROM meta", {})
     name = "id" if number > 1 else "''"
     now = time.time()
