@@ -273,7 +273,9 @@ def keep(root: Path, memo: Memo) -> None:
 
 def _pieces(memo: Memo) -> Iterator[bytes]:
     """What a file holds after its mark and its checksum: the header, then the entries; each piece after its length."""
-    header = _Header(memo.question, memo.environment, memo.state, memo.salt, memo.variables)
+    header = _Header(
+        memo.question, memo.environment, memo.state, memo.salt, memo.variables, memo.removed
+    )
     yield _framed(_ENCODER.encode(header))
     entries = list(memo.entries.items())
     for start in range(0, len(entries), _AT_ONCE):
@@ -320,7 +322,14 @@ def _read(path: Path) -> Memo:
         raise ValueError(f"{path} holds something else")
     pieces = _unframed(body)
     header = _HEADER.decode(next(pieces, b""))
-    memo = Memo(header.question, header.environment, header.state, header.variables, header.salt)
+    memo = Memo(
+        question=header.question,
+        environment=header.environment,
+        state=header.state,
+        variables=header.variables,
+        salt=header.salt,
+        removed=header.removed,
+    )
     for piece in pieces:
         memo.entries.update(_ENTRIES.decode(piece))
     return memo
