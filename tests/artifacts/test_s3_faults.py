@@ -188,6 +188,19 @@ def test_an_answer_that_is_lost_does_not_fail_an_upload(
     store.verify(store.put_file(big_file(tmp_path)))
 
 
+def test_an_upload_whose_end_cannot_be_asked_twice(
+    proxy: Proxy, store: S3ArtifactStore, prefix: str, tmp_path: Path
+) -> None:
+    source = big_file(tmp_path)
+    proxy.fail("POST .*uploadId=", hangs_up_afterwards, times=1)
+    proxy.fail("POST .*uploadId=", refuses(404, "NoSuchUpload"))
+    store.verify(store.put_file(source))
+    other = store_at(proxy.url, f"{prefix}/other", tmp_path / "other")
+    with pytest.raises(ArtifactError, match="refuses") as caught:
+        other.put_file(source)
+    assert "NoSuchUpload" in caught.value.detail
+
+
 def test_a_server_without_conditions(proxy: Proxy, store: S3ArtifactStore) -> None:
     proxy.fail("PUT", refuses(501, "NotImplemented"), times=4)
     digest = store.put(b"first")

@@ -33,14 +33,14 @@ class S3Artifacts(SpecModel):
     type: Literal["s3"] = field(Effect.OPERATE, "Keep artifacts in a bucket.")
     bucket: str = field(
         Effect.OPERATE,
-        "The bucket; it has to exist.",
+        "The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. It has to exist.",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         examples=["acme-models"],
     )
     prefix: str = field(
         Effect.OPERATE,
-        "What the names of all objects begin with. By default it is the name of the environment; empty is the top of "
-        "the bucket.",
+        "What the names of all objects begin with: words of letters, digits, `.`, `_` and `-`, joined by `/`. By "
+        "default it is the name of the environment; empty is the top of the bucket.",
         pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$",
         examples=["tenure/prod"],
     )
