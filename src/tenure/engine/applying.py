@@ -65,6 +65,7 @@ class Run:
     context_for: Callable[[Resource, View, str], StageContext]
     bring: Callable[[str, Iterable[str]], None]
     take_folders: Callable[[str, str], None]
+    keep_copy: Callable[[str], tuple[str, str]]
     locate: Callable[[str, tuple[str | int, ...]], str]
     emit: EventSink
     stopping: Callable[[], bool]
@@ -98,16 +99,11 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
 
 
 def _move(run: Run, plan: ModelPlan, lease: Lease, serial: int) -> StepResult:
-    """Give what is recorded under the old name the new one. The log goes first, and once more for what a server wrote
-    meanwhile; killed in between, the next apply does it again."""
+    """Give what is recorded under the old name the new one."""
     (change,) = [change for change in plan.changes if change.reason is Reason.MOVED]
     run.emit(StepStarted(change.address, change.action.value, change.sentence))
     started = time.monotonic()
-    with run.store.lease(plan.moved_from, run.holder) as old:
-        run.store.close_interrupted(old, run.now)
-        run.take_folders(plan.moved_from, plan.model)
-        run.store.rename(old, lease, serial=serial, at=run.now, by=run.actor)
-    run.take_folders(plan.moved_from, plan.model)
+    moving.carry_out(run, lease, plan.moved_from, serial)
     seconds = round(time.monotonic() - started, 3)
     run.emit(StepFinished(change.address, change.action.value, seconds, ""))
     return StepResult(change.address, change.action.value, "done", change.sentence, seconds)

@@ -100,8 +100,8 @@ _REQUIRED = object()
 class Memo:
     """The remembered answers to one question in one environment.
 
-    `state` says how to open its recorded state; references to secrets are in it as they are written. `removed` names the
-    models that the configuration asks to forget.
+    `state` says how to open its recorded state; references to secrets are in it as they are written. `removed` names
+    the models that the configuration asks to forget.
     """
 
     question: Question
@@ -273,9 +273,7 @@ def keep(root: Path, memo: Memo) -> None:
 
 def _pieces(memo: Memo) -> Iterator[bytes]:
     """What a file holds after its mark and its checksum: the header, then the entries; each piece after its length."""
-    header = _Header(
-        memo.question, memo.environment, memo.state, memo.salt, memo.variables, memo.removed
-    )
+    header = _Header(memo.question, memo.environment, memo.state, memo.salt, memo.variables, memo.removed)
     yield _framed(_ENCODER.encode(header))
     entries = list(memo.entries.items())
     for start in range(0, len(entries), _AT_ONCE):

@@ -21,11 +21,12 @@ from tenure.state.renaming import renamed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tenure.engine.applying import Run
     from tenure.engine.compiling import Compiled
     from tenure.engine.specs import Specs
     from tenure.engine.workspace import Workspace
     from tenure.state.record import ModelState
-    from tenure.state.store import StateReader
+    from tenure.state.store import Lease, StateReader
 
 NAME = "lifecycle/name"
 """Where the plan shows that a model moves. It is no record: a name is what records go by."""
@@ -85,6 +86,25 @@ def recorded_for(reader: StateReader, plan: ModelPlan) -> ModelState | None:
         return state
     source = reader.read(plan.moved_from)
     return state if source is None or source.tombstone is not None else renamed(source, plan.model)
+
+
+def move(run: Run, old: str, new: str, serial: int) -> int:
+    """Give a model another name at once, without a spec that says so. Raises StateError when it cannot have it."""
+    with run.store.lease(new, run.holder) as lease:
+        return carry_out(run, lease, old, serial)
+
+
+def carry_out(run: Run, lease: Lease, old: str, serial: int) -> int:
+    """Bring what is recorded and kept under the old name to the one of the lease; returns the serial afterwards.
+
+    The log goes first, and once more for what a server wrote meanwhile; killed in between, it is done again.
+    """
+    with run.store.lease(old, run.holder) as other:
+        run.store.close_interrupted(other, run.now)
+        run.take_folders(old, lease.model)
+        after = run.store.rename(other, lease, serial=serial, at=run.now, by=run.actor)
+    run.take_folders(old, lease.model)
+    return after
 
 
 def take_folders(workspace: Workspace, old: str, new: str) -> None:

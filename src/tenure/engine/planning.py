@@ -188,6 +188,8 @@ class _Planning:
             if len(named) < len(picked):
                 self._refuse(picked)
                 return None
+            if named.intersection(self.memo.removed):
+                return None
             self._remember()
         finally:
             reader.close()

@@ -25,14 +25,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tenure.core.diagnostics import Diagnostic
-from tenure.core.errors import StalePlan, TenureError
+from tenure.core.errors import Blocked, StalePlan, TenureError
 from tenure.core.events import EventSink, Note, ignore
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
-from tenure.engine import moving, promoting, requests
+from tenure.engine import moving, promoting, removing, requests, surgery
 from tenure.engine.applying import Run, apply_model, boundary, check_fresh
 from tenure.engine.compiling import Compiled, desired_of, stage_of
 from tenure.engine.planning import inputs_of, make_plan
+from tenure.engine.removing import REMOVED
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
 from tenure.engine.running import proposals, unattended
 from tenure.engine.workspace import Workspace
@@ -180,24 +181,28 @@ class Project:
                 f"Apply it there: tenure apply --env {plan.environment} PLANFILE",
             )
         todo = [model for model in plan.models if model.changed]
-        compiled = self._compiled_for(todo)
+        compiled = self._compiled_for([model for model in todo if model.lifecycle != REMOVED])
+        self._check_removed([model for model in todo if model.lifecycle == REMOVED])
         self._check_clock([name for model in todo for name in (model.model, model.moved_from) if name])
         self._check_fresh(todo, compiled)
         started = time.monotonic()
-        apply_id = f"{format_instant(self.now)}-{uuid.uuid4().hex[:6]}"
+        apply_id = self._apply_id()
         with _stoppable() as stopping:
             run = self._run(apply_id, compiled, stopping)
             workers = max(1, min(len(todo), os.cpu_count() or 1))
             if workers == 1:
-                results = [self._apply_one(run, model, compiled[model.model]) for model in todo]
+                results = [self._apply_one(run, model, compiled.get(model.model)) for model in todo]
             else:
                 with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
                     results = list(
-                        pool.map(lambda model: self._apply_one(run, model, compiled[model.model]), todo)
+                        pool.map(lambda model: self._apply_one(run, model, compiled.get(model.model)), todo)
                     )
             if wait and not stopping():
                 results = [
-                    self._finish_rollout(run, compiled[result.model], result, stopping) for result in results
+                    self._finish_rollout(run, compiled[result.model], result, stopping)
+                    if result.model in compiled
+                    else result
+                    for result in results
                 ]
         return ApplyResult(
             apply_id=apply_id,
@@ -296,6 +301,28 @@ class Project:
         self.store.add_fact(fact)
         return self.plan([model])
 
+    def forget(self, model: str, *, reason: str) -> ModelResult:
+        """Take a model out of the state and keep a copy of its records in a file.
+
+        Raises Blocked while it serves, is protected, or was retired: what a model did for others is kept.
+        """
+        state = self.state(model)
+        self._check_clock([model])
+        if state.tombstone is not None:
+            raise Blocked(
+                "The model has ended.",
+                f"{model} was retired or moved; its record is the evidence of that.",
+                f"See it: tenure show {model}",
+            )
+        return removing.forget(self._run(self._apply_id(), {}, _never), removing.removal(state, reason))
+
+    def move(self, old: str, new: str) -> int:
+        """Give a model another name in the state, as `lifecycle.moved_from` does; returns its serial."""
+        state = self.state(old)
+        self._check_clock([old])
+        run = self._run(self._apply_id(), {}, _never)
+        return moving.move(run, old, new, state.serial)
+
     # ---- using ---------------------------------------------------------------------------------------------------
 
     def predict(self, model: str, source: Path, output: Path, *, version: int | None = None) -> Any:
@@ -378,6 +405,8 @@ class Project:
         """Refuse the whole plan when one of its models moved: it was reviewed as a whole."""
         states = self.reader.read_many([model.model for model in todo])
         for model in todo:
+            if model.lifecycle == REMOVED:
+                continue  # checked where it is carried out, under its lease
             item, state = compiled[model.model], states.get(model.model)
             if model.moved_from:
                 state = moving.recorded_for(self.reader, model)
@@ -388,6 +417,17 @@ class Project:
                 self._inputs(item, state, refresh=True),
                 self.now,
             )
+
+    def _check_removed(self, leaving: Sequence[ModelPlan]) -> None:
+        """Refuse to forget what the configuration does not ask to forget any more."""
+        asked = {removing.spec_digest(entry.model, entry.reason) for entry in self.config.removed}
+        for model in leaving:
+            if model.spec_digest not in asked:
+                raise StalePlan(
+                    "The plan is stale.",
+                    f"{model.file} no longer says that {model.model} is removed as it was planned. Nothing was done.",
+                    "Look at a new plan: tenure plan",
+                )
 
     def _desired(self, compiled: Compiled, plan: ModelPlan) -> Desired:
         """What the spec asks for, with what the plan takes over from another environment."""
@@ -410,9 +450,11 @@ class Project:
                     "Correct the clock; with --now, give a later time.",
                 )
 
-    def _apply_one(self, run: Run, plan: ModelPlan, compiled: Compiled) -> ModelResult:
+    def _apply_one(self, run: Run, plan: ModelPlan, compiled: Compiled | None) -> ModelResult:
         try:
             with boundary():
+                if compiled is None:
+                    return removing.forget(run, plan)
                 state = moving.recorded_for(run.store, plan)
                 inputs = self._inputs(compiled, state, refresh=True)
                 return apply_model(run, plan, self._desired(compiled, plan), inputs)
@@ -441,6 +483,9 @@ class Project:
                 result = msgspec.structs.replace(again, steps=(*result.steps, *again.steps))
         return result
 
+    def _apply_id(self) -> str:
+        return f"{format_instant(self.now)}-{uuid.uuid4().hex[:6]}"
+
     def _run(self, apply_id: str, compiled: Mapping[str, Compiled], stopping: Callable[[], bool]) -> Run:
         from tenure.state.leases import this_process
 
@@ -460,6 +505,7 @@ class Project:
             context_for=context_for,
             bring=bring,
             take_folders=partial(moving.take_folders, self.workspace),
+            keep_copy=partial(surgery.keep_model, self),
             locate=self.specs.locate,
             emit=self.emit,
             stopping=stopping,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from tenure.core.digest import digest_file
 from tenure.core.errors import StateError, TenureError
 from tenure.stages.base import PROTECTION, protected
 from tenure.state import listing
@@ -140,14 +141,20 @@ def exported(project: Project) -> Iterator[bytes]:
 def keep_model(project: Project, model: str) -> tuple[str, str]:
     """Write what is recorded about one model to a file among the archives; returns its path, as people see it, and the
     digest of its content."""
-    from tenure.state.backup import free_name
     from tenure.state.exporting import write_model
 
     folder = project.workspace.folders(model).archives
     folder.mkdir(parents=True, exist_ok=True)
-    path = free_name(folder / f"{model}.ndjson", "forgotten", project.now)
-    with _database(project) as database, _written(path) as stream:
-        database.look(lambda rows: rows and write_model(rows, model, stream))
+    path = folder / f"{model}-{project.now.strftime('%Y%m%dT%H%M%SZ')}.ndjson"
+    with opened(project) as database, _written(path) as stream:
+
+        def work(rows: Rows | None) -> None:
+            stream.seek(0)
+            stream.truncate()
+            if rows is not None:
+                write_model(rows, model, stream)
+
+        database.look(work)
     return project.workspace.shown(path), digest_file(path)
 
 

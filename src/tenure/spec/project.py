@@ -60,6 +60,18 @@ class Server(SpecModel):
     )
 
 
+class Removed(SpecModel):
+    """A model whose spec was removed, and whose records may leave the state."""
+
+    model: str = field(Effect.RETIRE, "Name of the model.", min_length=1, examples=["churn-2023"])
+    reason: str = field(
+        Effect.METADATA,
+        "Why; shown in the plan and kept in the audit log.",
+        min_length=1,
+        examples=["merged into churn"],
+    )
+
+
 class ProjectConfig(SpecModel):
     """Where the project keeps its state and artifacts, and what its environment is called."""
 
@@ -67,6 +79,12 @@ class ProjectConfig(SpecModel):
     state: StateConfig = field(Effect.OPERATE, "Where the recorded state lies.")
     artifacts: ArtifactsConfig = field(Effect.OPERATE, "Where artifacts lie.")
     server: Server = field(Effect.OPERATE, "The model server.", Server)
+    removed: tuple[Removed, ...] = field(
+        Effect.RETIRE,
+        "Models to forget: their records leave the state once nothing serves and nothing protects them, and a copy is "
+        "kept in a file. Without an entry, a model whose spec is gone stays as it is.",
+        (),
+    )
     actor: str | None = field(
         Effect.OPERATE, "Name recorded with everything that is done; by default the user's name.", None
     )

@@ -194,7 +194,7 @@ def _lines(rows: Rows) -> Iterator[Line]:
 
 def _lines_of(rows: Rows, model: str) -> Iterator[Line]:
     of = {"model": model}
-    for digest, body in _paged(
+    for digest, body in paged(
         rows,
         "SELECT digest, body FROM documents WHERE digest > :after AND (id IN (SELECT config FROM records "
         "WHERE model = :model) OR id IN (SELECT effects FROM records WHERE model = :model)) ORDER BY digest",
@@ -206,7 +206,7 @@ def _lines_of(rows: Rows, model: str) -> Iterator[Line]:
         yield Model(name, line, serial)
         yield from _belongings(rows, name)
     journal = f"SELECT {JOURNAL_COLUMNS} FROM journal WHERE model = :model AND id > :after ORDER BY id"
-    for row in _paged(rows, journal, 0, of):
+    for row in paged(rows, journal, 0, of):
         yield Journal(journal_entry(row))
 
 
