@@ -16,7 +16,6 @@ from tenure.core.errors import TenureError
 from tenure.graph.resource import Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan
-from tenure.state.renaming import renamed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +43,8 @@ def moves(
     source = read(item.moved_from)
     if source is None or source.tombstone is not None:
         return None
+    from tenure.state.renaming import renamed
+
     return renamed(source, item.model)
 
 
@@ -84,6 +85,8 @@ def recorded_for(reader: StateReader, plan: ModelPlan) -> ModelState | None:
     state = reader.read(plan.model)
     if not plan.moved_from or (state is not None and state.records):
         return state
+    from tenure.state.renaming import renamed
+
     source = reader.read(plan.moved_from)
     return state if source is None or source.tombstone is not None else renamed(source, plan.model)
 
