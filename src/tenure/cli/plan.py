@@ -73,7 +73,7 @@ def command(
         case "markdown":
             from tenure.render.markdown import plan_markdown
 
-            sys.stdout.write(plan_markdown(plan))
+            sys.stdout.write(plan_markdown(plan, where=session.where))
         case _:
             session.say(plan_lines(plan, details=not summary, suggest=out is None, where=session.where))
             if out is not None:
