@@ -49,8 +49,10 @@ def command(
 ) -> int:
     """Show what an apply would do and why. Changes nothing.
 
-    SELECT is a model's name or a pattern, the path of a spec, owner:NAME, tag:KEY or tag:KEY=VALUE; all specs by
-    default. OVERRIDE is in Hydra's grammar: env=prod, training.limits.max_trials=10.
+    SELECT is a model's name or a pattern, the path of a spec, owner:NAME, tag:KEY, tag:KEY=VALUE, state:modified (what
+    differs from the recorded state) or git:REF (what differs from a commit); all specs by default. NAME+ and +NAME add
+    the models that depend on it, or that it depends on; a comma means both: owner:growth,git:main. OVERRIDE is in
+    Hydra's grammar: env=prod, training.limits.max_trials=10.
     """
     from tenure.plan.change import to_json
     from tenure.render.page import line

@@ -75,6 +75,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     model: str
     owner: str | None
     labels: Names
+    downstream: tuple[str, ...]
+    fragments: tuple[str, ...]
     remarks: bool
     plan: msgspec.Raw
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from tenure.core.diagnostics import has_errors
 from tenure.core.errors import SpecError, TenureError
 from tenure.core.files import Look, Stamp, now_ns, settled
@@ -31,7 +33,7 @@ from tenure.engine.memo import (
     recall,
     unified,
 )
-from tenure.engine.selecting import Selectable, chosen
+from tenure.engine.selecting import Selectable, World, asks_for_plans, chosen
 from tenure.engine.workspace import Workspace
 from tenure.graph.resource import Resource
 from tenure.plan.change import ModelPlan, Plan
@@ -77,6 +79,12 @@ def make_plan(
 
 def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str], refresh: bool) -> Plan:
     """The same without remembering anything."""
+    if asks_for_plans((*select, *exclude)):
+        whole = plan_afresh(project, (), (), refresh)
+        modified = frozenset(plan.model for plan in whole.models if plan.changed)
+        files = {*project.specs.selected(select, exclude, modified)}
+        kept = tuple(plan for plan in whole.models if plan.file in files)
+        return msgspec.structs.replace(whole, models=kept, unmanaged=())
     leaving = _leaving(project, select, exclude)
     gone = {plan.model for plan in leaving}
     others_selected = [selector for selector in select if selector not in gone]
@@ -174,7 +182,8 @@ class _Planning:
                 if (entry := present.valid(self.memo, file)) is not None:
                     self.kept[file] = entry
                     self.dirty |= entry is not self.memo.entries[file]
-            picked = self._picked(select, exclude)
+            late = asks_for_plans((*select, *exclude))
+            picked = list(self.files) if late else self._picked(select, exclude)
             fresh = [file for file in picked if file not in self.kept]
             made = {file: plan_in(self.kept[file]) for file in picked if file in self.kept}
             for start in range(0, len(fresh), _AT_ONCE):
@@ -193,6 +202,10 @@ class _Planning:
             self._remember()
         finally:
             reader.close()
+        if late:
+            modified = frozenset(plan.model for plan in plans if plan.changed)
+            files = {*self._picked(select, exclude, modified)}
+            plans = [plan for plan in plans if plan.file in files]
         named |= {plan.moved_from for plan in plans}
         others = [model for model, one in self.revisions.items() if model not in named and not one.retired]
         return Plan(
@@ -203,11 +216,13 @@ class _Planning:
             unmanaged=tuple(sorted(others)) if everything else (),
         )
 
-    def _picked(self, select: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    def _picked(
+        self, select: Sequence[str], exclude: Sequence[str], modified: frozenset[str] | None = None
+    ) -> list[str]:
         if not select and not exclude:
             return list(self.files)
         entries = [self._entry(file) for file in self.files]
-        return [item.file for item in chosen(entries, select, exclude)]
+        return [item.file for item in chosen(entries, select, exclude, World(self.project.root, modified))]
 
     def _entry(self, file: str) -> Selectable:
         kept = self.kept.get(file)
@@ -288,6 +303,8 @@ class _Planning:
             model=compiled.model,
             owner=compiled.owner,
             labels=compiled.labels,
+            downstream=made.entry.downstream,
+            fragments=made.entry.fragments,
             remarks=made.remarks,
             plan=packed(plan),
         )
@@ -308,3 +325,5 @@ class _Remembered:
         self.model = entry.model
         self.owner = entry.owner
         self.labels = entry.labels
+        self.downstream = entry.downstream
+        self.fragments = entry.fragments

@@ -17,7 +17,7 @@ from tenure.core.diagnostics import Diagnostic, has_errors, in_order
 from tenure.core.digest import digest_bytes
 from tenure.core.errors import SpecError
 from tenure.engine.compiling import Compiled, compile_model
-from tenure.engine.selecting import chosen
+from tenure.engine.selecting import World, chosen
 from tenure.engine.workspace import Workspace, in_order_of_names
 from tenure.lifecycle import Model
 from tenure.rules import check
@@ -25,6 +25,7 @@ from tenure.spec.sharing import Sharing
 from tenure.spec.validate import Loaded, composed_from, load
 
 if TYPE_CHECKING:
+    from tenure.spec.compose.composed import Composed
     from tenure.spec.project import Project as Configured
     from tenure.spec.project import ProjectConfig
 
@@ -39,6 +40,7 @@ class Made(msgspec.Struct, frozen=True):
     content: str
     environment: tuple[str, ...]
     remarks: bool
+    entry: Entry
 
 
 class Specs:
@@ -70,15 +72,19 @@ class Specs:
     def files(self) -> tuple[str, ...]:
         return tuple(self._workspace.spec_stamps())
 
-    def selected(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[str, ...]:
-        """The files of the selected specs, valid or not."""
+    def selected(
+        self, select: Sequence[str] = (), exclude: Sequence[str] = (), modified: frozenset[str] | None = None
+    ) -> tuple[str, ...]:
+        """The files of the selected specs, valid or not. `modified` are the models that a plan found to differ."""
         if not select and not exclude:
             return self.files
         named = [self._workspace.spec_named(selector) for selector in select]
         if not exclude and None not in named:
             # Files that are named are not looked for among ten thousand others.
             return tuple(in_order_of_names({file for file in named if file is not None}))
-        entries = chosen([self.entry(file) for file in self.files], select, exclude)
+        entries = chosen(
+            [self.entry(file) for file in self.files], select, exclude, World(self.root, modified)
+        )
         return tuple(entry.file for entry in entries)
 
     def diagnostics(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
@@ -117,6 +123,7 @@ class Specs:
             content=digest_bytes(text.encode()),
             environment=loaded.reads.environment,
             remarks=bool(findings),
+            entry=self.entry(file),
         )
 
     def entry(self, file: str) -> Entry:
@@ -131,7 +138,7 @@ class Specs:
                 overrides=project.overrides,
                 file=file,
             )
-            self._entries[file] = _entry(file, composed.data if composed else {})
+            self._entries[file] = _entry(file, composed)
         return self._entries[file]
 
     def locate(self, file: str, path: tuple[str | int, ...]) -> str:
@@ -166,7 +173,7 @@ class Specs:
                 sharing=self._sharing,
             )
             self._latest = (file, loaded)
-            self._entries[file] = _entry(file, loaded.data)
+            self._entries[file] = _entry(file, loaded.composed)
         return self._latest[1]
 
 
@@ -192,22 +199,31 @@ def _clash(loaded: Loaded[Model], name: str, first: str) -> Diagnostic:
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What selectors look at in one spec, valid or not."""
+    """What selectors look at in one spec, valid or not; see `selecting.Selectable`."""
 
     file: str
-    model: str
-    owner: str | None
-    labels: dict[str, str]
+    model: str = ""
+    owner: str | None = None
+    labels: dict[str, str] = {}
+    downstream: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
 
 
-def _entry(file: str, data: dict[str, Any]) -> Entry:
-    metadata = data.get("metadata")
-    if not isinstance(metadata, dict):
-        return Entry(file, "", None, {})
-    owner, labels = metadata.get("owner"), metadata.get("labels")
+def _entry(file: str, composed: Composed | None) -> Entry:
+    data = composed.data if composed else {}
+    metadata, retirement = _mapping(data.get("metadata")), _mapping(data.get("retirement"))
+    owner, consumers = metadata.get("owner"), retirement.get("consumers")
+    named = [_mapping(one).get("name") for one in consumers] if isinstance(consumers, list) else []
+    named.append(_mapping(retirement.get("successor")).get("model"))
     return Entry(
         file=file,
         model=str(metadata.get("name", "")),
         owner=None if owner is None else str(owner),
-        labels={key: str(value) for key, value in labels.items()} if isinstance(labels, dict) else {},
+        labels={key: str(value) for key, value in _mapping(metadata.get("labels")).items()},
+        downstream=tuple(name for name in named if isinstance(name, str)),
+        fragments=tuple(layer.name for layer in composed.layers if layer.name) if composed else (),
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
