@@ -148,7 +148,7 @@ def _matches(item: Selectable, selector: str, world: World) -> bool:
 
 
 def _differs(item: Selectable, changed: frozenset[str]) -> bool:
-    """Whether a change of these files may change what a spec means: its own, its fragments, and what all specs share."""
+    """Whether these files decide what a spec means: its own, its fragments, and what all specs share."""
     shared = (name for name in changed if name.startswith(("conf/config.", "conf/env/")))
     return (
         item.file in changed
