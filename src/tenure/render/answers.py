@@ -14,7 +14,7 @@ import msgspec
 from tenure.core import events
 from tenure.core.diagnostics import Diagnostic
 from tenure.core.errors import SpecError, StageError, TenureError
-from tenure.engine.result import ApplyResult, ObserveResult, RunResult
+from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
 from tenure.plan.change import FORMAT_VERSION as PLAN_FORMAT
 from tenure.plan.change import Plan, to_json
 from tenure.render.history import Happening
@@ -166,6 +166,14 @@ class Exported(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """A model that got another name, and its serial afterwards."""
+
+    model: str
+    moved_from: str
+    serial: int
+
+
 class ImportedState(msgspec.Struct, frozen=True):
     """An export that was taken over. `unvouched` counts records its audit log does not mention, `backup` names the copy
     of what was there before (empty when nothing was)."""
@@ -233,6 +241,8 @@ def answers() -> dict[str, Answer]:
         "audit verify": _one(Audit),
         "audit export": Answer((Written,), (AuditEvent,)),
         "state list": _one(Listed, Locks),
+        "state move": _one(Moved),
+        "state forget": _one(ModelResult),
         "state unlock": _one(Holding),
         "state export": _one(Exported),
         "state import": _one(ImportedState),

@@ -10,6 +10,8 @@ from tenure.cli.session import global_options
 
 VERBS = {
     "list": "Show what is in the state: models, serials, what serves, who holds what.",
+    "move": "Give a model another name; callers of the old one are told.",
+    "forget": "Take a model out of the state; a copy of its records is kept.",
     "unlock": "End the lease of a model that somebody else holds.",
     "export": "Write the whole state as sorted JSON lines.",
     "import": "Take over an export, after everything in it was verified.",
