@@ -1,4 +1,4 @@
-"""An old state opens and is brought to the present format, whole or not at all; the real process is killed on the way."""
+"""An old state is brought to the present format whole or not at all; the real process is killed on the way."""
 
 from __future__ import annotations
 

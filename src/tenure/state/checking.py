@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from tenure.core.address import Address
 from tenure.core.digest import digest_bytes
 from tenure.core.errors import StateError
 from tenure.state import chain, encoding, listing
@@ -109,11 +108,10 @@ def _records(rows: Rows, made: sqlite3.Connection) -> Iterator[Flaw]:
             )
         try:
             record = encoding.RECORD.decode(body)
-            address = Address(record.address)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             yield Flaw("unreadable", subject, f"Record {number} cannot be read: {error}.", model)
             continue
-        if (address.model, address.local, record.ordinal or 0) != (model, local, ordinal):
+        if (record.address, record.ordinal or 0) != (subject, ordinal):
             yield Flaw("misplaced", subject, f"Record {number} is one of {record.address}.", model)
         if record.serial > models.get(model, record.serial):
             text = f"Record {number} has serial {record.serial}; the model is at {models[model]}."
@@ -242,6 +240,11 @@ def _said_otherwise(event: AuditEvent, made: sqlite3.Connection) -> str:
         [data["digest"], data.get("fingerprint"), data.get("artifacts"), data.get("ordinal")]
     )
     return "" if same else str(found[1])
+
+
+def is_address(text: str) -> bool:
+    """Whether this names a resource: model, stage and noun."""
+    return len(parts := text.split("/")) == 3 and all(parts)
 
 
 def key_of(apply_id: Any, serial: Any, local: str) -> bytes:

@@ -21,7 +21,7 @@ from tenure.core.address import Address
 from tenure.core.digest import HASH_VERSION, digest_bytes
 from tenure.core.errors import StateError, StateTooNew
 from tenure.state import chain, encoding, exporting
-from tenure.state.checking import hashed, key_of, said_of
+from tenure.state.checking import hashed, is_address, key_of, said_of
 from tenure.state.encoding import FORMAT, instant
 from tenure.state.exporting import EXPORT_VERSION, Line
 from tenure.state.store import AuditEvent
@@ -202,10 +202,9 @@ class _Reading:
 
     def _record(self, model: exporting.Model, line: exporting.Record) -> tuple[str, int]:
         made = self._value(encoding.RECORD, line.body)
-        try:
-            address = Address(made.address)
-        except ValueError as error:
-            raise self._wrong(f"{made.address!r} is no address") from error
+        if not is_address(made.address):
+            raise self._wrong(f"{made.address!r} is no address")
+        address = Address(made.address)
         self._of(model, address.model)
         for digest in (line.config, line.effects):
             if _packed(digest) not in self.documents:

@@ -45,6 +45,8 @@ def load(
     afterwards. The audit log of an empty state becomes the imported one, to the last byte; that a
     state was replaced is an event of its own. Raises StateError and StateLocked before anything is changed.
     """
+    if connection.dialect.name == "postgresql":  # the copy may take longer than a transaction may stand still
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout TO 0"))
     leases.refuse_if_held(connection, "An import")
     before = meta_of(connection)
     fresh = is_empty(connection)
