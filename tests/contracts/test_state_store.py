@@ -624,6 +624,15 @@ def test_every_write_leaves_its_link_in_the_chain(store: StateStore, reader: Sta
     assert [one.seq for one in reader.audit(since=4)] == [4, 5]
 
 
+def test_names_are_sorted_as_python_sorts_them(store: StateStore, reader: StateReader) -> None:
+    """A database that sorts by the rules of a language puts these into another order."""
+    names = ["a_b", "a-b", "ab", "a-", "a", "b"]
+    for name in names:
+        commit(store, a_record(f"{name}/training/model"))
+    assert list(reader.read_many()) == sorted(names)
+    assert list(reader.revisions()) == sorted(names)
+
+
 # --- any sequence of operations, against a model in plain Python ------------------------------------------------------
 
 MODELS = st.sampled_from(["a", "b"])

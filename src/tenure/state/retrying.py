@@ -71,12 +71,13 @@ class Retrying:
                 losses += 1
                 if losses == 1:
                     began = time.monotonic()
-                # A connection that nobody used for a while may be gone while the server is there.
-                pause = 0.0 if losses == 1 and self._reached else _pause(losses)
                 waited = time.monotonic() - began
-                if losses > 1 and waited + pause > self._patience(persistent):
+                left = self._patience(persistent) - waited
+                if losses > 1 and left <= 0.0:
                     self._given_up = True
                     raise _unreachable(place(), str(loss), waited if self._reached else 0.0) from loss
+                # A connection that nobody used for a while may be gone while the server is there.
+                pause = 0.0 if losses == 1 and self._reached else min(_pause(losses), max(left, 0.0))
                 if losses > 1 and not told and persistent:
                     told = True
                     what = (
