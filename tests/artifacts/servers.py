@@ -28,7 +28,7 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of the tests in the environment, and none of the machine's own."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -64,7 +64,7 @@ def client(url: str) -> Any:
 
 
 def settings(url: str, prefix: str, **changes: Any) -> S3Artifacts:
-    """The configuration of a store below `prefix`; its keys are in the variables that `keys` sets."""
+    """The configuration of a store below `prefix`; its keys are in the variables that `s3_keys` sets."""
     given = {"access_key_id": "${env:TEST_KEY_ID}", "secret_access_key": "${env:TEST_SECRET}"} | changes
     return S3Artifacts(
         type="s3", bucket=BUCKET, endpoint_url=url, region="us-east-1", **{"prefix": prefix, **given}

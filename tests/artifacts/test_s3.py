@@ -11,9 +11,7 @@ import pytest
 from tests.artifacts.servers import (
     BUCKET,
     client,
-    keys,  # noqa: F401 - a fixture
     objects,
-    s3_url,  # noqa: F401 - a fixture
     settings,
     store_at,
     unfinished,
@@ -26,13 +24,13 @@ from tenure.artifacts.s3 import PART_BYTES, S3ArtifactStore
 from tenure.core.digest import PREFIX
 from tenure.core.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
-pytestmark = pytest.mark.usefixtures("keys")
+pytestmark = pytest.mark.usefixtures("s3_keys")
 
 ABSENT = PREFIX + "0" * 64
 
 
 @pytest.fixture
-def url(s3_url: str) -> str:  # noqa: F811
+def url(s3_url: str) -> str:
     return s3_url
 
 

@@ -21,19 +21,19 @@ from tests.artifacts.faults import (
     says_nothing,
     waits,
 )
-from tests.artifacts.servers import KEY_ID, SECRET, keys, objects, s3_url, store_at, unfinished  # noqa: F401
+from tests.artifacts.servers import KEY_ID, SECRET, objects, store_at, unfinished
 
 from tenure.artifacts.s3 import PART_BYTES, S3ArtifactStore
 from tenure.core.digest import digest_bytes
 from tenure.core.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
-pytestmark = pytest.mark.usefixtures("keys")
+pytestmark = pytest.mark.usefixtures("s3_keys")
 
 TOKEN = "c4n4ry-t0k3n"
 
 
 @pytest.fixture
-def proxy(s3_url: str) -> Iterator[Proxy]:  # noqa: F811
+def proxy(s3_url: str) -> Iterator[Proxy]:
     with proxy_to(s3_url) as proxy:
         yield proxy
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 from tests.artifacts.faults import proxy_to, waits
-from tests.artifacts.servers import keys, objects, s3_url, settings, store_at, unfinished  # noqa: F401
+from tests.artifacts.servers import objects, settings, store_at, unfinished
 
 from tenure.artifacts.s3 import PART_BYTES
 
-pytestmark = pytest.mark.usefixtures("keys")
+pytestmark = pytest.mark.usefixtures("s3_keys")
 
 ROOT = Path(__file__).parents[2]
 OPEN = """
@@ -59,7 +59,7 @@ def output(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("size", [300_000, PART_BYTES + 1], ids=["small", "in-parts"])
-def test_eight_processes_put_the_same_blob(s3_url: str, tmp_path: Path, size: int) -> None:  # noqa: F811
+def test_eight_processes_put_the_same_blob(s3_url: str, tmp_path: Path, size: int) -> None:
     prefix = uuid4().hex
     source = tmp_path / "source"
     source.write_bytes(os.urandom(size))
@@ -73,7 +73,7 @@ def test_eight_processes_put_the_same_blob(s3_url: str, tmp_path: Path, size: in
     assert [name for name in unfinished(s3_url) if name.startswith(prefix)] == []
 
 
-def test_killed_in_the_middle_of_an_upload(s3_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_killed_in_the_middle_of_an_upload(s3_url: str, tmp_path: Path) -> None:
     prefix = uuid4().hex
     source = tmp_path / "source"
     source.write_bytes(os.urandom(3 * PART_BYTES))
@@ -94,7 +94,7 @@ def test_killed_in_the_middle_of_an_upload(s3_url: str, tmp_path: Path) -> None:
     store.verify(digest)
 
 
-def test_a_large_file_takes_little_memory(s3_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_large_file_takes_little_memory(s3_url: str, tmp_path: Path) -> None:
     source, small = tmp_path / "source", tmp_path / "small"
     source.write_bytes(os.urandom(1 << 20) * 128)
     small.write_bytes(os.urandom(PART_BYTES + 1))

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.artifacts.servers import keys, s3_url, store_at  # noqa: F401 - two of them are fixtures
+from tests.artifacts.servers import store_at
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.artifacts.store import ArtifactStore
@@ -23,7 +23,7 @@ def in_a_folder(tmp_path: Path, request: pytest.FixtureRequest) -> ArtifactStore
 
 
 def in_a_bucket(tmp_path: Path, request: pytest.FixtureRequest) -> ArtifactStore:
-    request.getfixturevalue("keys")
+    request.getfixturevalue("s3_keys")
     return store_at(request.getfixturevalue("s3_url"), uuid4().hex, tmp_path / "cache")
 
 
