@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_training")
 def test_the_same_artifacts_serve_in_the_other_environment(applied: Path) -> None:
-    dev, prod = environments(applied)
+    dev = Project(applied, now=NOW, actor="ann")
+    prod = Project(applied, overrides=["env=prod"], now=NOW + timedelta(days=30), actor="bob")
     plan = prod.promotion("flowers", dev)
     shown = changes(plan)
     for local in ADOPTED:
@@ -58,10 +60,16 @@ def test_the_same_artifacts_serve_in_the_other_environment(applied: Path) -> Non
     for local in ADOPTED:
         assert here.records[local].digest == there.records[local].digest
         assert here.records[local].origin == "dev flowers@1"
+        assert here.records[local].at == NOW, "it is as old as it is, wherever it serves"
+        assert (here.records[local].by, here.records["deployment/endpoint"].at - NOW) == (
+            "bob",
+            timedelta(days=30),
+        )
     assert here.versions[1].value["model_digest"] == there.versions[1].value["model_digest"]
     assert here.records["deployment/endpoint"].value["routes"] == [{"version": 1, "share": 100}]
     for record in here.records.values():
         assert all(prod.artifacts.has(blob) for blob in record.artifacts.values())
+    assert "| Promoted from | dev flowers@1 |" in prod.card("flowers")
     assert not prod.plan().changed
     assert not prod.promotion("flowers", dev).changed
     shutil.rmtree(applied / ".tenure" / "dev")

@@ -274,17 +274,8 @@ class _Walk:
             config=item.config, effects=item.effects, digest=output.digest, value=output.value,
             artifacts=output.artifacts, inputs=inputs, at=run.now, by=run.actor, apply_id=run.apply_id,
             serial=(state.serial if state else 0) + 1, seconds=round(seconds, 3), causes=causes, ordinal=output.ordinal,
-            origin=self.desired.offer.name if change.reason is Reason.PROMOTED and self.desired.offer else None,
         )  # fmt: skip
-        if change.reason is Reason.METADATA_CHANGED and item.sort is Sort.ARTIFACT:
-            previous = view.records[item.local]
-            record = msgspec.structs.replace(
-                record,
-                at=previous.at,
-                seconds=previous.seconds,
-                causes=previous.causes,
-                origin=previous.origin,
-            )
+        record = self._as_made(record, item, change, view)
         lineage = state.lineage if state else ""
         run.store.finish(
             self.lease, entry, outcome="done", at=run.now, record=record, serial=state.serial if state else 0,
@@ -295,6 +286,19 @@ class _Walk:
         if output.refused:
             self._worsen(3)
         return self._verify(item, change, record, context, output.sentence)
+
+    def _as_made(self, record: Record, item: Resource, change: Change, view: View) -> Record:
+        """An artifact that stays or is taken over is as old as it is: from when it was made, not from now."""
+        offer = self.desired.offer
+        if change.reason is Reason.PROMOTED and offer is not None:
+            taken = offer.records[item.local]
+            return msgspec.structs.replace(record, at=taken.at, seconds=taken.seconds, origin=offer.name)
+        if change.reason is Reason.METADATA_CHANGED and item.sort is Sort.ARTIFACT:
+            kept = view.records[item.local]
+            return msgspec.structs.replace(
+                record, at=kept.at, seconds=kept.seconds, causes=kept.causes, origin=kept.origin
+            )
+        return record
 
     def _output(self, item: Resource, change: Change, view: View, context: StageContext) -> Output:
         previous = view.records.get(item.local)

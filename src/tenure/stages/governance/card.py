@@ -41,6 +41,7 @@ def _lines(
             ("Target", snapshot.get("target")),
             ("Algorithm", version["algorithm"]),
             *(_origin(version["adopted"]) if "adopted" in version else [("Trained", version["trained_at"])]),
+            *([("Promoted from", promoted)] if (promoted := version["lineage"].get("promoted_from")) else []),
             ("Gates", "passed" if version["passed"] else "failed: " + "; ".join(version["failed"])),
         ],
     )

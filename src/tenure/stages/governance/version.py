@@ -112,6 +112,7 @@ def lineage(context: StageContext) -> dict[str, Any]:
         "environment": environment,
         "environment_digest": digest(environment),
         "seed": context.records["training/search"].config.get("training", {}).get("seed"),
+        "promoted_from": context.records["training/model"].origin,
     }
 
 
