@@ -32,24 +32,28 @@ _REFERENCES = re.compile(
 def escaped(text: Any, cells: int = WORDS) -> str:
     """Text as Markdown shows it literally, on one line of at most `cells` columns before escaping."""
     # Blanks at the beginning would hide a mark behind them, or be one.
-    text = clip(plain(str(text)).strip(), cells)
-    text = _REFERENCES.sub(lambda found: found[0] + GAP, text)
-    text = _SPECIAL.sub(lambda found: "\\" + (found[1] or ""), text)
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    said = _apart(clip(plain(str(text)).strip(), cells))
+    said = _SPECIAL.sub(lambda found: "\\" + (found[1] or ""), said)
+    return said.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def code(text: Any, cells: int = WORDS) -> str:
     """Text as a code span, whatever backticks it holds; nothing in it is looked at by the platforms."""
-    text = clip(plain(str(text)), cells)
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    said = clip(plain(str(text)), cells)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", said)), default=0) + 1)
+    pad = " " if said.startswith("`") or said.endswith("`") or not said.strip() else ""
+    return f"{fence}{pad}{said}{pad}{fence}"
 
 
 def html(text: Any, cells: int = WORDS) -> str:
     """Text inside an HTML element that Markdown leaves alone."""
-    text = _REFERENCES.sub(lambda found: found[0] + GAP, clip(plain(str(text)), cells))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    said = _apart(clip(plain(str(text)), cells))
+    return said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _apart(text: str) -> str:
+    """The text with a space of no width wherever the platforms would see a reference."""
+    return _REFERENCES.sub(lambda found: found[0] + GAP, text)
 
 
 def units(text: str) -> int:
