@@ -14,7 +14,6 @@ from typing import Any
 from tests.engine.projects import NOW
 
 from tenure.engine import project as engine
-from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -32,22 +31,32 @@ CONTEXT.set_forkserver_preload(
         *("sklearn.linear_model", "sqlalchemy.dialects.sqlite.pysqlite", "tenure.artifacts.folder"),
         *("tenure.engine.project", "tenure.ml.metrics", "tenure.ml.predictor", "tenure.ml.recipe"),
         *("tenure.stages.data.snapshot", "tenure.stages.evaluation.report", "tenure.stages.training.search"),
-        *("tenure.spec.project", "tenure.spec.compose", "tenure.state.sql"),
+        *(
+            "tenure.spec.project",
+            "tenure.spec.compose",
+            "tenure.state.sql",
+            "tenure.lifecycle",
+            "tenure.rules",
+        ),
+        *("tenure.engine.specs", "tenure.ml.columns", "tenure.ml.inference_log", "tenure.ml.reference"),
+        *("tenure.ml.splits", "tenure.stages.deployment.batch", "tenure.stages.monitoring.watching"),
     ]
 )
-POINTS = ("after begin", "after the effect", "after finish")
 
 
 class Hooked:
-    """A stage whose verb is followed by something."""
+    """A stage whose verb has something before and after it."""
 
-    def __init__(self, stage: Any, after: Callable[[Any], None]) -> None:
-        self._stage, self._after = stage, after
+    def __init__(
+        self, stage: Any, after: Callable[[Any], None], before: Callable[[Any], None] = lambda resource: None
+    ) -> None:
+        self._stage, self._after, self._before = stage, after, before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stage, name)
 
     def realise(self, resource: Any, target: Any, context: Any) -> Any:
+        self._before(resource)
         output = self._stage.realise(resource, target, context)
         self._after(resource)
         return output
@@ -67,19 +76,6 @@ def following(verb: Callable[..., Any], after: Callable[..., None]) -> Callable[
         return result
 
     return call
-
-
-def apply_until(root: Path, point: str) -> None:
-    """Apply everything, and die the first time the point is reached."""
-    project = Project(root, now=NOW, actor="ann")
-    store: Any = project.store
-    if point == "after begin":
-        store.begin = following(store.begin, die)
-    elif point == "after the effect":
-        engine.stage_of = lambda item: Hooked(stage_of(item), die)  # type: ignore[assignment]
-    elif point == "after finish":
-        store.finish = following(store.finish, die)
-    sys.exit(project.apply(project.plan()).exit_code)
 
 
 def search_until(root: Path, trials: int) -> None:

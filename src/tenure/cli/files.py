@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from glob import escape
 from pathlib import Path
 
+from tenure.core.drafts import sweep
 from tenure.core.errors import TenureError
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a whole file or nothing. Raises TenureError when the place cannot be written to."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    sweep(path.parent, f".{escape(path.name)}.*.part")
     try:
         draft.write_bytes(content)
         draft.replace(path)

@@ -7,7 +7,6 @@ newest cannot be made again; its files come back from a copy or not at all.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tenure.core.digest import digest as digest_of
+from tenure.core.drafts import scratch
 from tenure.core.errors import ArtifactDamaged, ArtifactMissing, TenureError
 from tenure.graph.resource import Sort
 from tenure.plan.diff import REBUILD
@@ -127,8 +127,8 @@ def restore(project: Project, damage: Damage) -> str:
     from tenure.stages.retirement.archive import blob_of
 
     for archive in _archives(project, damage):
-        with tempfile.TemporaryDirectory(prefix="tenure-") as folder:
-            copy = blob_of(archive, damage.digest, Path(folder) / "blob")
+        with scratch() as folder:
+            copy = blob_of(archive, damage.digest, folder / "blob")
             if copy is not None:
                 project.artifacts.put_file(copy)
                 return project.workspace.shown(archive)

@@ -26,6 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenure.core.drafts import sweep
+
 TIME = pa.timestamp("us", tz="UTC")
 SCORE = "score_"
 FIXED: tuple[tuple[str, pa.DataType], ...] = (
@@ -369,6 +371,7 @@ def _write(path: Path, table: pa.Table) -> None:
 @contextmanager
 def _durably(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, ".*.tmp")
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         yield temporary

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tenure.core.digest import digest
+from tenure.core.drafts import scratch
 from tenure.core.errors import Interrupted, StageBlocked, StageError
 from tenure.core.events import Note, StepProgress
 from tenure.core.units import format_instant
@@ -290,8 +289,8 @@ def _stored(table: pa.Table, context: StageContext) -> str:
     """The digest of the Parquet file: the same bytes for the same rows."""
     import pyarrow.parquet as pq
 
-    with tempfile.TemporaryDirectory(prefix="tenure-") as folder:
-        file = Path(folder) / "snapshot.parquet"
+    with scratch() as folder:
+        file = folder / "snapshot.parquet"
         try:
             pq.write_table(table.combine_chunks(), file, compression="zstd", row_group_size=1 << 17)
         except OSError as error:

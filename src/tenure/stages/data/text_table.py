@@ -8,12 +8,12 @@ there looks like one; digits behind a leading zero (`007`) are text, since they 
 from __future__ import annotations
 
 import glob
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tenure.core.drafts import scratch
 from tenure.core.errors import StageError
 from tenure.stages.data.files import UNREADABLE
 from tenure.stages.data.lookup import Where
@@ -96,7 +96,7 @@ def read(
 
     with ExitStack() as stack:
         readable = list(files)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tenure-")))
+        folder = stack.enter_context(scratch())
         if encoding not in UTF8:
             readable = [as_utf8(file, folder / f"{n}.csv", encoding, where) for n, file in enumerate(files)]
         delimiter, names = header(readable, files, delimiter, where)
@@ -110,7 +110,12 @@ def read(
         connection = stack.enter_context(
             duckdb.connect(
                 ":memory:",
-                config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+                # What does not fit into memory is laid down in the same folder, not in the current one.
+                config={
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                    "temp_directory": str(folder / "duckdb"),
+                },
             )
         )
         connection.execute("SET TimeZone = 'UTC'")
