@@ -80,12 +80,6 @@ KINDS: dict[str, Kind] = {
         "Put the artifact folder back from a backup. The archive of a retired model is looked into by:"
         " tenure state doctor --repair",
     ),
-    "blob_past": Kind(
-        "warning",
-        "artifacts of the past are missing or damaged",
-        "Only records that were replaced since refer to them. Nothing that runs needs them.",
-        "Put the artifact folder back from a backup if the past has to be shown.",
-    ),
     "artifacts": Kind(
         "error",
         "the artifacts cannot be read at all",
@@ -133,6 +127,12 @@ KINDS: dict[str, Kind] = {
         "artifacts that were to be made again are whole",
         "The cause that asks for it is still open.",
         "tenure state doctor --repair",
+    ),
+    "blob_past": Kind(
+        "note",
+        "artifacts of the past are missing or damaged",
+        "Only records that were replaced since refer to them. Nothing that runs needs them.",
+        "Put the artifact folder back from a backup if the past has to be shown.",
     ),
     "unused": Kind(
         "note",

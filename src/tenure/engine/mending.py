@@ -34,7 +34,7 @@ def stray(project: Project) -> Iterator[Path]:
     """Files under the names that writing begins with, which nobody has touched for long."""
     home = project.workspace.home
     latest = time.time() - STALE_SECONDS
-    for pattern in ("*.part", ".*.part", "*/*.part", "*/.*.part", "*/*/.*.tmp"):
+    for pattern in ("*.part", "*/*.part", "*/*/*.tmp"):
         for path in sorted(home.glob(pattern)):
             if path.is_file() and path.stat().st_mtime < latest:
                 yield path

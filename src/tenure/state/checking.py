@@ -178,7 +178,7 @@ def _rest(rows: Rows) -> Iterator[Flaw]:
     for search, number, body in _whole(rows, "trials", ("search", "number"), "search, number"):
         try:
             encoding.TRIAL.decode(body)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, TypeError, RecursionError) as error:
             yield Flaw("unreadable", f"trial {number} of {search}", f"It cannot be read: {error}.")
 
 
