@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenure.core.drafts import ABANDONED_SECONDS
 from tenure.core.errors import StateLocked
 from tenure.engine import memo, surgery
 from tenure.engine.damage import damaged, mended, rebuild_fact, restore
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from tenure.engine.project import Project
     from tenure.state.store import Lease
-
-STALE_SECONDS = 3600.0
-"""A half-written file nobody has touched for so long belongs to a run that is gone."""
 
 
 def repair(project: Project, kind: str, findings: Iterable[Finding]) -> Iterator[str]:
@@ -33,7 +31,7 @@ def repair(project: Project, kind: str, findings: Iterable[Finding]) -> Iterator
 def stray(project: Project) -> Iterator[Path]:
     """Files under the names that writing begins with, which nobody has touched for long."""
     home = project.workspace.home
-    latest = time.time() - STALE_SECONDS
+    latest = time.time() - ABANDONED_SECONDS
     for pattern in ("*.part", "*/*.part", "*/*/*.tmp"):
         for path in sorted(home.glob(pattern)):
             if path.is_file() and path.stat().st_mtime < latest:
