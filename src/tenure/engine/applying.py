@@ -41,6 +41,7 @@ from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan
 from tenure.plan.diff import NO_INPUTS, Desired, decide, diff, inputs_digest, view_of
+from tenure.plan.leftover import left_over
 from tenure.plan.view import Inputs, Target, View
 from tenure.stages.base import Output, Stage, StageContext
 from tenure.state.record import ModelState, Record
@@ -193,7 +194,9 @@ class _Walk:
     def take(self) -> None:
         """Take every step that may be taken. What was done before an error stays part of the result."""
         behind = _behind_blocked(self.plan, self.desired)
-        for item in self.desired.resources:
+        state = self.run.store.read(self.plan.model)
+        left = left_over(self.desired.resources, state.records) if state else ()
+        for item in (*self.desired.resources, *left):
             try:
                 self.step(item, behind)
             except (StateError, StalePlan) as error:

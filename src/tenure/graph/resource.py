@@ -42,7 +42,8 @@ class Resource(msgspec.Struct, frozen=True):
     (`retrain`, `new_data`) that renew it although nothing in the spec changed. `version` is raised when the stage's
     code starts to give another result for the same input. `identity` names the needs that alone decide its output
     digest (None: all of them): a version is its model, whatever report was last written about it. `adoption` is None
-    for what is always made.
+    for what is always made. `undeclared` marks what is recorded while its section is gone from the spec: it has the
+    configuration of its record.
     """
 
     address: str
@@ -56,6 +57,7 @@ class Resource(msgspec.Struct, frozen=True):
     triggers: tuple[str, ...] = ()
     identity: tuple[str, ...] | None = None
     adoption: Adoption | None = None
+    undeclared: bool = False
 
     @property
     def local(self) -> str:

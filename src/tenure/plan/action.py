@@ -67,3 +67,4 @@ class Reason(enum.StrEnum):
     REMOVED = "removed"
     MOVED = "moved"
     DAMAGED = "damaged"
+    UNDECLARED = "undeclared"

@@ -22,6 +22,7 @@ from tenure.plan import adoption, promotion
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Cause, Change, FieldChange, ModelPlan
 from tenure.plan.fields import field_changes, listed
+from tenure.plan.leftover import left_over
 from tenure.plan.view import Blocker, Condition, Inputs, Offer, Target, View
 from tenure.state.record import Fact, ModelState, Record
 
@@ -67,7 +68,7 @@ def diff(
     """The plan of one model. `inputs` holds what was seen of the sources, by local address."""
     view = view_of(desired, recorded, now)
     changes: list[Change] = []
-    for resource in desired.resources:
+    for resource in (*desired.resources, *left_over(desired.resources, view.records)):
         change = decide(resource, desired, view, inputs.get(resource.local, NO_INPUTS))
         changes.append(change)
         view = _after(resource, change, desired, view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from tenure.core.errors import StageError
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
 from tenure.spec.base import DurationText, Share, SizeText, SpecModel, field
+from tenure.plan.action import Action, Reason
+from tenure.plan.view import Blocker, Target
 from tenure.stages.base import Output, no_conditions, no_inputs, nothing_observed
 from tenure.stages.deployment.batch import BatchTarget
 from tenure.stages.deployment.http import HttpTarget, read_back
@@ -22,7 +24,7 @@ from tenure.stages.deployment.rollout import target as rollout_target
 from tenure.stages.deployment.versions import verify_versions
 
 if TYPE_CHECKING:
-    from tenure.plan.view import Condition, Inputs, Target, View
+    from tenure.plan.view import Condition, Inputs, View
     from tenure.stages.base import Identity, Observed, StageContext
     from tenure.state.record import Record
 
@@ -145,8 +147,26 @@ def declare(identity: Identity, section: Deployment | None) -> Iterable[Resource
 
 
 def target(resource: Resource, view: View) -> Target:
-    """The routing table the endpoint should have: see `rollout.target`."""
+    """The routing table the endpoint should have: see `rollout.target`. One that the spec does not ask for any more
+    ends with the model, not before."""
+    standing = view.value(RETIREMENT)
+    if resource.undeclared and (standing is None or standing["state"] != "retired"):
+        return _kept(view.model, view.value(ENDPOINT) or {})
     return rollout_target(resource, view)
+
+
+def _kept(model: str, recorded: dict[str, Any]) -> Target:
+    """An endpoint whose section is gone: what nobody calls may stay as it is, what serves waits for a decision."""
+    versions = ", ".join(str(route["version"]) for route in recorded.get("routes", ()))
+    blockers = (
+        Blocker(
+            "live",
+            f"the spec has no deployment section any more, and {model} still serves version {versions}",
+            "Bring the section back, or end the model with `state: retired`.",
+        ),
+    )
+    sentence = "goes on as it is"
+    return Target(recorded, Action.RETIRE, Reason.UNDECLARED, sentence, blockers=blockers if versions else ())
 
 
 def realise(resource: Resource, target: Target | None, context: StageContext) -> Output:

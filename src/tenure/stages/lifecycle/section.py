@@ -73,7 +73,9 @@ def declare(identity: Identity, section: Lifecycle | None) -> Iterable[Resource]
 
 
 def target(item: Resource, view: View) -> Target:
-    """The protection the spec asks for; a retired model keeps the one it had."""
+    """The protection the spec asks for; without the section, and once the model is retired, the one that is recorded."""
+    if item.undeclared:
+        return Target(view.value(PROTECTION) or {})
     wanted = item.config["lifecycle"]["prevent_destroy"]
     standing = view.value("retirement/policy")
     if standing is not None and standing["state"] == "retired":

@@ -183,6 +183,8 @@ def target(resource: Resource, view: View) -> Target:
     The frozen reference follows from the version and the part of the data; it is a blob, made when the target is
     realised.
     """
+    if resource.undeclared:
+        return _ended(view.value(MONITOR) or {})
     config = resource.config["monitoring"]
     recorded = view.value(MONITOR) or {}
     version = served(view)
@@ -216,6 +218,14 @@ def target(resource: Resource, view: View) -> Target:
         Reason.NEW_VERSION,
         f"Watches version {version} from now on, with a reference and an alert history of its own.",
     )
+
+
+def _ended(recorded: dict[str, Any]) -> Target:
+    """The monitor of a spec that does not ask for one any more."""
+    if recorded.get("state") != "watching":
+        return Target(recorded)
+    sentence = "Stops watching: the spec has no monitoring section any more; what was seen stays."
+    return Target(recorded | {"state": "stopped"}, Action.UPDATE, Reason.UNDECLARED, sentence)
 
 
 def realise(resource: Resource, target: Target | None, context: StageContext) -> Output:
