@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Literal
 
 import msgspec
@@ -37,6 +34,11 @@ def read_back(server_url: str, model: str, expected_digest: str, timeout: float 
 
     A retired endpoint answers 410 and an endpoint without a version 503; both name their digest as well.
     """
+    # Together they take longer to load than everything else in this module.
+    import urllib.error
+    import urllib.parse
+    import urllib.request
+
     url = f"{server_url.rstrip('/')}/v2/models/{urllib.parse.quote(model)}"
     deadline = time.monotonic() + timeout
     seen = "no answer"

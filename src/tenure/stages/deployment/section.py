@@ -13,9 +13,9 @@ from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
-from tenure.spec.base import DurationText, Share, SizeText, SpecModel, field
 from tenure.plan.action import Action, Reason
 from tenure.plan.view import Blocker, Target
+from tenure.spec.base import DurationText, Share, SizeText, SpecModel, field
 from tenure.stages.base import Output, no_conditions, no_inputs, nothing_observed
 from tenure.stages.deployment.batch import BatchTarget
 from tenure.stages.deployment.http import HttpTarget, read_back

@@ -73,7 +73,7 @@ def declare(identity: Identity, section: Lifecycle | None) -> Iterable[Resource]
 
 
 def target(item: Resource, view: View) -> Target:
-    """The protection the spec asks for; without the section, and once the model is retired, the one that is recorded."""
+    """The protection the spec asks for; the recorded one without the section, and once the model is retired."""
     if item.undeclared:
         return Target(view.value(PROTECTION) or {})
     wanted = item.config["lifecycle"]["prevent_destroy"]
