@@ -39,6 +39,14 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def state_backend(request: pytest.FixtureRequest) -> str:
+    """Each kind of state there is, ready to be used; `tests.state.places.place_for` says where."""
+    if request.param == "postgres":
+        request.getfixturevalue("postgres")
+    return str(request.param)
+
+
 @pytest.fixture
 def chromium() -> str:
     """Path of Chromium, for tests marked `browser`."""

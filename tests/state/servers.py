@@ -60,7 +60,7 @@ class Server:
         if os.geteuid() == 0:
             for path in (self.folder, password):
                 shutil.chown(path, _unprivileged())
-        language = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+        language = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=da-DK")
         self._run("initdb", "-D", self.data, "-U", "tenure", f"--pwfile={password}", "-A", "scram-sha-256",
                   "-E", "UTF8", *language, "--no-sync")  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as configuration:
