@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from tests.engine.projects import make_project, write_flowers
 
 from tenure.cli.main import run
 from tenure.engine.project import Project
 from tenure.render.answers import answers
-from tests.engine.projects import make_project, write_flowers
 
 ROOT = Path(__file__).parents[2]
 CHANGES = {
@@ -83,6 +83,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_project(tmp_path, CHANGES)
 
 
+@pytest.mark.slow
 def test_every_verb_prints_what_its_schema_says(ask: Ask, said: dict[str, int], project: Path) -> None:
     before_anything_is_recorded(ask, project)
     from_a_plan_to_a_release(ask, project)
