@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.artifacts.servers import KEY_ID
@@ -169,14 +171,19 @@ def garbles(handler: Handler, ask: Callable[[], Answer]) -> None:
 
 
 @contextmanager
-def proxy_to(url: str) -> Iterator[Proxy]:
-    """A running proxy in front of the server at `url`."""
+def proxy_to(url: str, certificate: Path | None = None) -> Iterator[Proxy]:
+    """A running proxy in front of the server at `url`; with a certificate it speaks TLS."""
     proxy = Proxy()
     kind = type("Bound", (Handler,), {"proxy": proxy, "upstream": urlsplit(url).netloc})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True
     server.handle_error = lambda request, address: None  # type: ignore[method-assign]
     proxy.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        proxy.url = proxy.url.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

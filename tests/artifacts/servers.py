@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tenure.artifacts.cache import BlobCache
-from tenure.artifacts.s3 import Patience, S3ArtifactStore
+from tenure.artifacts.s3 import S3ArtifactStore
+from tenure.artifacts.s3_client import Patience
 from tenure.spec.artifacts import S3Artifacts
 
 BUCKET = "models"
@@ -67,7 +68,8 @@ def settings(url: str, prefix: str, **changes: Any) -> S3Artifacts:
     """The configuration of a store below `prefix`; its keys are in the variables that `s3_keys` sets."""
     given = {"access_key_id": "${env:TEST_KEY_ID}", "secret_access_key": "${env:TEST_SECRET}"} | changes
     return S3Artifacts(
-        type="s3", bucket=BUCKET, endpoint_url=url, region="us-east-1", **{"prefix": prefix, **given}
+        **{"type": "s3", "bucket": BUCKET, "endpoint_url": url, "region": "us-east-1", "prefix": prefix}
+        | given
     )
 
 

@@ -61,30 +61,48 @@ def test_a_token_goes_with_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found()["token"] == "c"
 
 
-@pytest.mark.parametrize("value", [None, "", "  "])
-def test_a_secret_without_a_value(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
-    monkeypatch.setenv("A", "AKIA-c4n4ry")
+@pytest.mark.parametrize(
+    "value", [None, "", "  ", "c4n4ry\nc4n4ry", "c4n4ry c4n4ry", "c4n4ry\u00e9", "c4n4ry\x7f"]
+)
+@pytest.mark.parametrize("which", ["A", "B", "C"])
+def test_values_that_no_key_has(monkeypatch: pytest.MonkeyPatch, which: str, value: str | None) -> None:
+    for name in ("A", "B", "C"):
+        monkeypatch.setenv(name, "c4n4ry")
+    monkeypatch.delenv(which)
     if value is not None:
-        monkeypatch.setenv("B", value)
-    found = given(access_key_id="${env:A}", secret_access_key="${env:B}")
+        monkeypatch.setenv(which, value)
+    found = given(access_key_id="${env:A}", secret_access_key="${env:B}", session_token="${env:C}")
     assert found is not None
+    if which == "C" and value == "":
+        assert found()["token"] is None
+        return
     with pytest.raises(ArtifactError) as caught:
         found()
     assert found.problem is caught.value
     assert "c4n4ry" not in str(caught.value)
 
 
-def test_the_environment_is_left_to_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_comes_before_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles(tmp_path, "[default]\naws_access_key_id = x\naws_secret_access_key = y\n")
-    for name in (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    ):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, "given")
-            assert usual() is None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    found = usual()
+    assert found is not None
+    with pytest.raises(ArtifactError, match="not complete"):
+        found()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    assert (found()["access_key_id"], found()["secret_access_key"], found()["token"]) == ("a", "b", None)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "c")
+    assert found()["token"] == "c"
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_SKIP_SIGNATURE"]
+)
+def test_roles_are_left_to_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    profiles(tmp_path, "[default]\naws_access_key_id = x\naws_secret_access_key = y\n")
     assert usual() is not None
+    monkeypatch.setenv(name, "given")
+    assert usual() is None
 
 
 def test_the_profile_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.artifacts.faults import proxy_to
 from tests.artifacts.servers import (
     BUCKET,
     client,
@@ -232,6 +235,81 @@ def test_a_server_without_tls(url: str, prefix: str, tmp_path: Path) -> None:
         store.has(ABSENT)
     assert "does not speak TLS" in caught.value.detail
     assert "http://" in caught.value.hint
+
+
+def test_a_certificate_of_an_authority_of_ones_own(
+    url: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, server = certificates(tmp_path)
+    with proxy_to(url, server) as proxy:
+        with pytest.raises(ArtifactError, match="cannot be reached") as caught:
+            store_at(proxy.url, prefix, tmp_path / "cache").put(b"x")
+        assert "certificate is not trusted" in caught.value.detail
+        assert "AWS_CA_BUNDLE" in caught.value.hint
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
+        trusting = store_at(proxy.url, prefix, tmp_path / "cache")
+        trusting.verify(trusting.put(b"x"))
+    (tmp_path / "empty.pem").write_text("none")
+    (tmp_path / "garbage.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+    for wrong in ("nowhere.pem", "empty.pem", "garbage.pem", "."):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / wrong))
+        with pytest.raises(ArtifactError) as caught:
+            store_at(url, prefix, tmp_path / "cache")
+        assert "AWS_CA_BUNDLE" in caught.value.detail
+
+
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """The certificate of an authority, and one of 127.0.0.1 with its key that the authority has issued."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.now(UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("authority", "server")
+    ]
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    pem = []
+    for name, key in zip(names, keys, strict=True):
+        issued = (
+            x509.CertificateBuilder(names[0], name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name == names[0], path_length=None), critical=True)
+            .add_extension(address, critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )
+        pem.append(issued.public_bytes(serialization.Encoding.PEM))
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    authority, server = folder / "authority.pem", folder / "server.pem"
+    authority.write_bytes(pem[0])
+    server.write_bytes(pem[1] + keys[1].private_bytes(*form))
+    return authority, server
+
+
+def test_a_machine_without_any_credentials(
+    url: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    store = store_at(url, prefix, tmp_path, access_key_id=None, secret_access_key=None)
+    with pytest.raises(ArtifactError, match="no credentials") as caught:
+        store.put(b"x")
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+
+
+def test_the_keys_of_the_environment(
+    url: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with proxy_to(url) as proxy:
+        store = store_at(proxy.url, prefix, tmp_path, access_key_id=None, secret_access_key=None)
+        digest = store.put(b"x")
+        assert "AKIAENVIRONMENT" in proxy.authorizations[-1]
+    elsewhere = settings(url, prefix, access_key_id=None, secret_access_key=None, endpoint_url=None)
+    assert S3ArtifactStore(elsewhere, BlobCache(tmp_path, 1000)).has(digest)
 
 
 def test_a_secret_that_is_not_set(

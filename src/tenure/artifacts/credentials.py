@@ -2,7 +2,7 @@
 
 In this order: the references of the configuration; the variables `AWS_*` of the environment; the role of a web
 identity or a container; the keys of a profile in `~/.aws/credentials`; the role of the machine. The library finds
-the second, third and last by itself. Values are read when the store needs them and are kept nowhere else.
+roles by itself. Values are read when the store needs them and are kept nowhere else.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _GOOD_FOR = timedelta(minutes=15)
 """How long values are used before they are read again: files with secrets are renewed while a server runs."""
 
-_BEFORE_PROFILES = (
-    "AWS_ACCESS_KEY_ID",
+_ROLES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
+_WHERE = "Look at the variables and files that conf/artifacts refers to, or at AWS_* in the environment."
 
 
 class Credentials:
@@ -46,12 +46,7 @@ class Credentials:
         self.problem = None
         try:
             key, secret, token = self._read()
-            if not key.strip() or not secret.strip():
-                raise ArtifactError(
-                    "The credentials of the object store are empty.",
-                    "The access key or its secret has no value.",
-                    "Look at the variables and files that conf/artifacts refers to.",
-                )
+            key, secret, token = _sound(key), _sound(secret), _sound(token) if token else None
         except StageError as error:
             self.problem = ArtifactError(error.summary, error.detail, error.hint)
             raise self.problem from None
@@ -59,9 +54,9 @@ class Credentials:
             self.problem = error
             raise
         return {
-            "access_key_id": key.strip(),
-            "secret_access_key": secret.strip(),
-            "token": token.strip() if token else None,
+            "access_key_id": key,
+            "secret_access_key": secret,
+            "token": token,
             "expires_at": datetime.now(UTC) + _GOOD_FOR,
         }
 
@@ -77,7 +72,15 @@ def credentials_of(config: S3Artifacts) -> Credentials | None:
                 resolve_secrets(token) if token is not None else None,
             )
         )
-    if any(os.environ.get(name) for name in _BEFORE_PROFILES):
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return Credentials(
+            lambda: (
+                os.environ["AWS_ACCESS_KEY_ID"],
+                os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+                os.environ.get("AWS_SESSION_TOKEN"),
+            )
+        )
+    if any(os.environ.get(name) for name in _ROLES):
         return None
     file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
     chosen = os.environ.get("AWS_PROFILE")
@@ -88,6 +91,24 @@ def credentials_of(config: S3Artifacts) -> Credentials | None:
     if chosen is None and _profile(file, profile) is None:
         return None
     return Credentials(lambda: _profile(file, profile) or _no_keys(file, profile))
+
+
+def _sound(value: str) -> str:
+    """A value as a header may carry it. The library ends the process over others, such as a key with a line break."""
+    value = value.strip()
+    if not value:
+        raise ArtifactError(
+            "The credentials of the object store are not complete.",
+            "The access key, its secret or its token has no value.",
+            _WHERE,
+        )
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ArtifactError(
+            "The credentials of the object store are malformed.",
+            "The access key, its secret or its token has a blank, a line break or another character that none has.",
+            _WHERE,
+        )
+    return value
 
 
 def _profile(file: Path, name: str) -> tuple[str, str, str | None] | None:

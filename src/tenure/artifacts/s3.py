@@ -7,25 +7,20 @@ contract: names, digests checked on every read, a local cache, and errors withou
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from tenure.artifacts.credentials import credentials_of
 from tenure.artifacts.naming import digest_at, place_of
 from tenure.artifacts.pieces import PIECE_BYTES, described, pieces_of, unchanged
-from tenure.artifacts.s3_errors import code_in, explain, status_in
+from tenure.artifacts.s3_client import Patience, endpoint_of, open_client, place_shown, shown
+from tenure.artifacts.s3_errors import code_in, explain, may_have_arrived, status_in
 from tenure.core.digest import PREFIX, digest_bytes
 from tenure.core.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
-
     from tenure.artifacts.cache import BlobCache
     from tenure.spec.artifacts import S3Artifacts
 
@@ -34,16 +29,6 @@ PART_BYTES = 8 << 20
 
 _PARTS_AT_ONCE = 4
 _MOST_PARTS = 9_000
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a server may be silent, and how often and how long a failed request is repeated."""
-
-    silence_seconds: float = 60.0
-    retries: int = 10
-    retry_seconds: float = 120.0
-    longest_pause_seconds: float = 5.0
 
 
 class S3ArtifactStore:
@@ -55,16 +40,15 @@ class S3ArtifactStore:
 
     def __init__(self, config: S3Artifacts, cache: BlobCache, *, patience: Patience | None = None) -> None:
         """Open the store; the server is not asked. Raises ArtifactError when the library or a reference is missing."""
-        self._root = "/".join(part for part in (f"s3://{config.bucket}", config.prefix) if part)
-        self._endpoint = config.endpoint_url or _endpoint_of_environment()
-        self._server = urlsplit(self._endpoint).netloc.rpartition("@")[2] if self._endpoint else "Amazon S3"
+        self._root = place_shown(config)
+        self._server = shown(endpoint_of(config))
         self._cache = cache
         self._conditional = True
         self._bucket_seen = False
         self._credentials = credentials_of(config)
         if self._credentials is not None:
             self._credentials()
-        self._store = self._open(config, patience or Patience())
+        self._store = open_client(config, self._credentials, patience or Patience())
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their digest (see `ArtifactStore.put`)."""
@@ -135,45 +119,6 @@ class S3ArtifactStore:
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
-    def _open(self, config: S3Artifacts, patience: Patience) -> S3Store:
-        try:
-            from obstore.store import S3Store
-        except ModuleNotFoundError as error:
-            raise ArtifactError(
-                "The library for object stores is not installed.",
-                f"Artifacts are kept in {self._root}, which needs {error.name}.",
-                'pip install "tenure[s3]"',
-            ) from error
-
-        options: dict[str, Any] = {}
-        if config.region is not None:
-            options["region"] = config.region
-        if self._endpoint is not None:
-            options["endpoint"] = self._endpoint
-        with self._explained("opened"):
-            return S3Store(
-                config.bucket,
-                prefix=config.prefix or None,
-                client_options={
-                    "allow_http": (self._endpoint or "").startswith("http://"),
-                    "connect_timeout": timedelta(seconds=min(5.0, patience.silence_seconds)),
-                    "read_timeout": timedelta(seconds=patience.silence_seconds),
-                    # A large blob on a slow line takes its time; what counts is that bytes keep coming.
-                    "timeout": timedelta(hours=6),
-                },
-                retry_config={
-                    "max_retries": patience.retries,
-                    "retry_timeout": timedelta(seconds=patience.retry_seconds),
-                    "backoff": {
-                        "init_backoff": timedelta(milliseconds=100),
-                        "max_backoff": timedelta(seconds=patience.longest_pause_seconds),
-                        "base": 2,
-                    },
-                },
-                credential_provider=self._credentials,
-                **options,
-            )
-
     def _intact(self, digest: str) -> bool:
         """Whether the whole blob is in the bucket already. Reading it back is what finds a damaged one."""
         if self._size(digest) is None:
@@ -211,12 +156,12 @@ class S3ArtifactStore:
                     if self._intact(digest):
                         return
                 except GenericError as error:
-                    status = status_in(str(error))
-                    if status not in (0, 501):
+                    if status_in(str(error)) == 501:
+                        self._conditional = False  # the server does not know the condition
+                    elif not may_have_arrived(str(error)):
                         raise
-                    # 501: the server does not know the condition. No answer: the request may have arrived, so the
-                    # library did not repeat it; without the condition it does, and the same bytes harm nobody.
-                    self._conditional = status != 501
+                    # Perhaps only the answer got lost, so the library did not repeat the request. Without the
+                    # condition it does, and the same bytes harm nobody.
             obstore.put(self._store, place, data, mode="overwrite", use_multipart=False)
 
     def _upload_parts(self, digest: str, pieces: Iterable[bytes], size: int) -> None:
@@ -295,8 +240,3 @@ class S3ArtifactStore:
             f"{digest} should be in {self._root}/{place_of(digest)}, where {self._server} has nothing.",
             "Restore the object from a backup, or see what can be rebuilt: tenure state doctor",
         )
-
-
-def _endpoint_of_environment() -> str | None:
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    return next((os.environ[name] for name in names if os.environ.get(name)), None)

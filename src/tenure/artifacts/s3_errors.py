@@ -15,7 +15,8 @@ PERMISSIONS = "s3:ListBucket, s3:GetObject, s3:PutObject and s3:AbortMultipartUp
 _CODE = re.compile(r"<Code>\s*([A-Za-z][A-Za-z0-9.]{1,60})\s*</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _RETRIES = re.compile(r"after (\d+) retries")
-_METADATA = ("169.254.169.254", "fd00:ec2::254")
+_METADATA = ("/latest/api/token", "/latest/meta-data/iam")
+_NO_CONNECTION = "kind: Connect,"
 _STS = ("AssumeRoleWithWebIdentity", "169.254.170.")
 
 _NOT_ACCEPTED = {
@@ -51,11 +52,24 @@ def status_in(text: str) -> int:
     return int(found[1]) if found else 0
 
 
+def may_have_arrived(text: str) -> bool:
+    """Whether a request got no answer although the server may have carried it out."""
+    return not status_in(text) and not code_in(text) and _NO_CONNECTION not in text
+
+
 def explain(error: Exception, doing: str, place: str, server: str) -> ArtifactError:
     """The error for what went wrong while `doing` ("stored", "read", "listed") something at `place` on `server`."""
     text = str(error)
     code, status = code_in(text), status_in(text)
-    if any(address in text for address in _METADATA):
+    if doing == "opened":
+        authorities = "root_certificate" in text or "InvalidCertificate" in text
+        return ArtifactError(
+            "The object store cannot be opened.",
+            f"{place} on {server}: "
+            + ("AWS_CA_BUNDLE names no file of certificates." if authorities else "a setting is not valid."),
+            "Check conf/artifacts and the environment variables whose names begin with AWS_.",
+        )
+    if any(path in text for path in _METADATA):
         return ArtifactError(
             "There are no credentials for the object store.",
             f"{place} cannot be {doing}: neither conf/artifacts, nor the environment, nor a profile has keys, and "
@@ -143,10 +157,10 @@ def _unreached(text: str, doing: str, place: str, server: str) -> ArtifactError:
         way_out = "For a server of your own network without TLS, write `http://` in `endpoint_url`."
     elif "InvalidCertificate" in text or "UnknownIssuer" in text:
         why = "its certificate is not trusted"
-        way_out = "Install the certificate of its issuer on this machine (SSL_CERT_FILE)."
+        way_out = "Name the file with its issuer's certificate:\n  export AWS_CA_BUNDLE=/path/to/ca.pem"
     elif "kind: Timeout" in text or "TimedOut" in text or "operation timed out" in text:
         why = "it does not answer in time"
-    elif "kind: Connect," in text:
+    elif _NO_CONNECTION in text:
         why = "no connection can be made"
     elif "RetryErrorImpl" in text or "Http" in text or "error decoding response body" in text:
         why = "the connection breaks off"
