@@ -356,3 +356,13 @@ def test_several_things_at_once_are_all_repaired_in_one_go(applied: Path) -> Non
     assert kinds(diagnosis) == ["blob_rebuilding"]
     assert any("taken from the records" in text for text in diagnosis.repaired)
     assert any("made again by the next apply" in text for text in diagnosis.repaired)
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE heads SET record = 999 WHERE local = 'training/model'", "DELETE FROM documents"]
+)
+def test_other_verbs_send_to_the_doctor(applied: Path, statement: str) -> None:
+    edit(applied, statement)
+    with pytest.raises(StateError) as caught:
+        project(applied).state("flowers")
+    assert caught.value.hint.endswith("tenure state doctor")

@@ -16,9 +16,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tenure.core.errors import StateError, StateLocked, StateStale
+from tenure.core.errors import StateError, StateLocked, StateStale, StateTooNew
+from tenure.state.encoding import FORMAT
 from tenure.state.store import Lease
-from tenure.state.tables import leases
+from tenure.state.tables import leases, meta
 
 Write = Callable[[Callable[[sa.Connection], None]], None]
 """Does some writing in one transaction."""

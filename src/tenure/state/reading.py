@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tenure.core.address import Address
+from tenure.core.errors import StateError
 from tenure.state import encoding
 from tenure.state.database import Readable, Rows, Value
 from tenure.state.encoding import decode, instant
@@ -205,6 +206,8 @@ def _present(chosen: _Selection) -> dict[str, ModelState]:
     for model, local, ordinal, record in chosen.rows(
         f"SELECT model, local, ordinal, record FROM heads {chosen.where()} ORDER BY model, local, ordinal"
     ):
+        if record not in found or model not in states:
+            raise _incomplete(f"{model}/{local}", f"record {record}")
         if ordinal:
             states[model].versions[ordinal] = found[record]
         else:
@@ -249,6 +252,8 @@ def _records(chosen: _Selection, ids: str, **more: Any) -> dict[int, Record]:
     found = {}
     for key, config, effect, body in rows:
         record = decode(encoding.RECORD, body, f"record {key}")
+        if config not in configs or effect not in effects:
+            raise _incomplete(record.address, f"document {config} or {effect}")
         # Nobody has seen this value yet; building it anew with its two documents would double the time.
         msgspec.structs.force_setattr(record, "config", configs[config])
         msgspec.structs.force_setattr(record, "effects", effects[effect])
@@ -299,6 +304,14 @@ def _as_of(fact: Fact, moment: datetime | None) -> Fact:
     if moment is None or fact.settled_at is None or fact.settled_at <= moment:
         return fact
     return msgspec.structs.replace(fact, settled_at=None, settled_by=None)
+
+
+def _incomplete(address: str, what: str) -> StateError:
+    return StateError(
+        "The recorded state is damaged",
+        f"{address} refers to {what}, which is not there.",
+        "See what is wrong and what can be repaired: tenure state doctor",
+    )
 
 
 def _moment(text: str) -> datetime:
