@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tenure.core.events import EventSink
     from tenure.engine.project import Project
+    from tenure.engine.specs import Specs
     from tenure.plan.change import Plan
     from tenure.render.page import Line
     from tenure.render.progress import Progress
@@ -45,25 +46,34 @@ class Session:
 
     def project(self, overrides: Iterable[str] = (), emit: EventSink | None = None) -> Project:
         """The project in the chosen folder and environment. `overrides` are those written after the verb."""
-        from tenure.core.errors import TenureError
         from tenure.core.events import ignore
         from tenure.engine.project import Project
+
+        root = self._root()
+        return Project(root, overrides=self._all(overrides), now=self.now, emit=emit or ignore)
+
+    def specs(self, overrides: Iterable[str] = ()) -> Specs:
+        """The specs of that project alone: what plans and carries out plans is not loaded for them."""
+        from tenure.engine.specs import Specs
+
+        return Specs(self._root(), self._all(overrides))
+
+    def _root(self) -> Path:
+        from tenure.core.errors import TenureError
         from tenure.engine.workspace import not_a_project
 
-        if not Path(self.directory).is_dir():
+        root = Path(self.directory)
+        if not root.is_dir():
             raise TenureError(
                 "No such folder.", f"There is no folder {self.directory!r}.", "Name an existing one with -C."
             )
-        if not any((Path(self.directory) / name).is_dir() for name in ("specs", "conf", ".tenure")):
-            raise not_a_project(Path(self.directory).resolve() / "specs")
+        if not any((root / name).is_dir() for name in ("specs", "conf", ".tenure")):
+            raise not_a_project(root.resolve() / "specs")
+        return root.resolve()
+
+    def _all(self, overrides: Iterable[str]) -> list[str]:
         self.overrides = tuple(overrides)
-        environment = [f"env={self.environment}"] if self.environment else []
-        return Project(
-            self.directory,
-            overrides=[*environment, *self.overrides],
-            now=self.now,
-            emit=emit or ignore,
-        )
+        return [*([f"env={self.environment}"] if self.environment else []), *self.overrides]
 
     def progress(self, *, notes_only: bool = False) -> Progress:
         """Where progress goes: JSON lines with `--json`, bars on a terminal, plain lines elsewhere.

@@ -16,22 +16,25 @@ def command(session: Session, arguments: Arguments, exclude: tuple[str, ...]) ->
     """Check specs: schema, cross-field and cross-stage rules.
 
     SELECT is a model's name or a pattern, the path of a spec, owner:NAME, tag:KEY or tag:KEY=VALUE; all specs by
-    default. Exit code 1 when one of them has an error.
+    default. Many findings are grouped by kind; -v shows each of them, and so does --json. Exit code 1 when one of them
+    is an error.
     """
     from tenure.core.diagnostics import has_errors
-    from tenure.render.diagnostics import diagnostics_lines
+    from tenure.render.diagnostics import diagnostics_lines, grouped_lines, is_many
     from tenure.render.wording import count
 
-    project = session.project(arguments.overrides)
-    found = project.validate(arguments.select, exclude=exclude)
+    specs = session.specs(arguments.overrides)
+    found = specs.diagnostics(arguments.select, exclude)
+    number = len(specs.selected(arguments.select, exclude))
     failed = has_errors(found)
     if session.json:
         from tenure.render.answers import Validation
 
-        session.answer(Validation(not failed, tuple(found)))
+        session.answer(Validation(not failed, found))
+    elif is_many(found) and not session.verbose:
+        session.say(grouped_lines(found, specs=number, where=session.where))
     elif found:
         session.say(diagnostics_lines(found))
     if not failed and not session.json:
-        number = len(project.specs.compiled(arguments.select, exclude))
         session.tell(f"{count(number, 'spec')} {'is' if number == 1 else 'are'} valid.")
     return 1 if failed else 0
