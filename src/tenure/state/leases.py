@@ -34,7 +34,15 @@ def this_process(user: str) -> str:
 
 
 def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> Lease:
-    """Take the lease of a model. Raises StateLocked while somebody else's is alive."""
+    """Take the lease of a model. Raises StateLocked while somebody else's is alive, and StateTooNew when a later version
+    has upgraded the state since this process began."""
+    found = connection.execute(sa.select(meta.c.format)).scalar_one()
+    if found > FORMAT:
+        raise StateTooNew(
+            "The state was upgraded by a later version of Tenure",
+            f"It has format {found} by now; this version understands {FORMAT}. Nothing was changed.",
+            "Install that version, or a later one.",
+        )
     now = present(connection)
     row = connection.execute(sa.select(leases).where(leases.c.model == model).with_for_update()).one_or_none()
     if row is not None and row.holder is not None and alive(row.holder, row.expires, now):
