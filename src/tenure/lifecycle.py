@@ -44,9 +44,9 @@ class Metadata(SpecModel):
     """What the model is called and whose it is."""
 
     name: Name = field(
-        Effect.BREAKING,
+        Effect.REDEPLOY,
         "The model's name: lower-case letters, digits and hyphens. It is part of every address and URL, and is never "
-        "reused.",
+        "reused. To rename a model, say where it comes from with `lifecycle.moved_from`.",
         examples=["weather"],
     )
     owner: str | None = field(Effect.METADATA, "The team or person who answers for the model.", None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.engine.projects import NOW, merged, write_spec
 
+from tenure.core.effect import Effect
 from tenure.core.errors import StalePlan, TenureError
 from tenure.engine.project import Project
 from tenure.plan.action import Action, Reason
@@ -33,6 +34,11 @@ def test_nothing_is_trained_and_everything_comes_along(applied: Path) -> None:
     assert (model.model, model.moved_from) == ("blossoms", "flowers")
     assert shown["lifecycle/name"].reason is Reason.MOVED
     assert shown["training/model"].action is Action.NONE
+    assert {local for local, change in shown.items() if change.action.acts} == {
+        "lifecycle/name",
+        "governance/version",
+    }
+    assert plan.effect is Effect.REDEPLOY
     assert plan.unmanaged == ()
     assert project.plan() == plan
 
@@ -80,7 +86,7 @@ def test_log_and_labels_come_along_and_callers_of_the_old_name_are_told(applied:
     follower.poll()
     assert follower.table.endpoints["blossoms"].state == "serving"
     gone = follower.table.endpoints["flowers"]
-    assert (gone.state, gone.successor) == ("gone", "blossoms")
+    assert (gone.state, gone.successor) == ("moved", "blossoms")
     assert (b"link", b'</v2/models/blossoms>; rel="successor-version"') in gone.headers
 
 

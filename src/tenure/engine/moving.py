@@ -66,7 +66,7 @@ def moved(plan: ModelPlan, old: str, specs: Specs) -> ModelPlan:
         action=Action.UPDATE,
         reason=Reason.MOVED,
         sentence=f"moved from {old}: its versions, history and approvals come along",
-        effect=Effect.BREAKING,
+        effect=Effect.REDEPLOY,
         before={"name": old},
         after={"name": plan.model},
         notes=(f"Callers of {old} get 410 Gone and the new name.",),

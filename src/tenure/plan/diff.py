@@ -195,9 +195,12 @@ def _artifact(
             sentence, reason = f"{listed(fields)} changed.", Reason.CONFIG_CHANGED
         else:
             sentence, reason = "This version of Tenure makes it in another way.", Reason.STAGE_CHANGED
+        # What its identity needs alone decides its output: the rest is said about the same one.
+        same = _same_identity(resource, record, view)
         return _change(
-            resource, record, Action.REPLACE, reason, sentence, fields=fields, causes=causes, known=False
-        )
+            resource, record, Action.UPDATE if same else Action.REPLACE, reason, sentence, fields=fields,
+            causes=causes, known=same, after=record.digest if same else None,
+        )  # fmt: skip
     damages = tuple(fact for fact in causes if fact.do == REBUILD)
     if causes != damages and (inputs.changed is not False or not damages):
         return _caused(resource, record, causes, inputs)
@@ -250,6 +253,16 @@ def _artifact(
             fields=fields, after=record.digest,
         )  # fmt: skip
     return _change(resource, record, Action.NONE, Reason.UNCHANGED, "Nothing changed.", after=record.digest)
+
+
+def _same_identity(resource: Resource, record: Record, view: View) -> bool:
+    """Whether a resource with an identity of its own is made from the very outputs that decide it."""
+    return resource.identity is not None and all(
+        need not in view.renewing
+        and need in view.records
+        and view.records[need].digest == record.inputs.get(need)
+        for need in resource.identity
+    )
 
 
 def _caused(resource: Resource, record: Record, causes: tuple[Fact, ...], inputs: Inputs) -> Change:

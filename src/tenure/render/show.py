@@ -53,6 +53,9 @@ def model_lines(state: ModelState) -> list[Line]:
     lines = [head]
     if state.tombstone is not None:
         stone = state.tombstone
+        if stone.moved:
+            lines.append(line(f"Renamed to {stone.successor} on {moment(stone.at)} by {stone.by}.", indent=2))
+            return lines
         successor = f", succeeded by {stone.successor}" if stone.successor else ""
         lines.append(
             line(
@@ -127,7 +130,7 @@ def facts_lines(value: Any) -> list[Line]:
 def lifecycle(state: ModelState) -> str:
     """Where the model is in its life, as recorded."""
     if state.tombstone is not None:
-        return "retired"
+        return f"now {state.tombstone.successor}" if state.tombstone.moved else "retired"
     policy = state.records.get("retirement/policy")
     return str(policy.value.get("state", "active")) if policy else "active"
 

@@ -39,7 +39,7 @@ from tenure.server.protocol import (
     write_rows,
     write_tensors,
 )
-from tenure.server.routing import GONE, Endpoint, Headers, LiveVersion
+from tenure.server.routing import GONE, MOVED, Endpoint, Headers, LiveVersion
 from tenure.stages.deployment.http import DIGEST_HEADER
 
 Scope = MutableMapping[str, Any]
@@ -170,6 +170,11 @@ class Server:
             if not table.ready:
                 raise Problem(503, "Not ready", "The state has not been read yet.", [(b"retry-after", b"1")])
             raise unknown_model(name, table.endpoints)
+        if endpoint.state == MOVED:
+            new = endpoint.successor
+            raise Problem(
+                410, "Model has another name", f"{name} is called {new} now.", endpoint.headers, successor=new
+            )
         if endpoint.state == GONE:
             detail = f"The model {name} is retired." + (
                 f" Use its successor {endpoint.successor}." if endpoint.successor else ""

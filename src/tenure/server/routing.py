@@ -16,8 +16,8 @@ from tenure.ml.predictor import Predictor
 from tenure.ml.signature import Signature
 
 BUCKETS = 10_000
-GONE = "gone"
-"""The state of an endpoint that answers 410."""
+GONE, MOVED = "gone", "moved"
+"""The states of an endpoint that answers 410: the model has ended, or goes on under another name."""
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -122,8 +122,8 @@ def endpoint_of(
 
 def moved_away(model: str, successor: str | None) -> Endpoint:
     """What callers of a model's earlier name find: that it is gone, and under which name it goes on."""
-    headers = end_of_life_headers({"state": GONE, "successor": successor})
-    return Endpoint(model, state=GONE, successor=successor, headers=headers)
+    headers = end_of_life_headers({"state": MOVED, "successor": successor})
+    return Endpoint(model, state=MOVED, successor=successor, headers=headers)
 
 
 def end_of_life_headers(value: Mapping[str, Any]) -> Headers:
