@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from tenure.cli.main import run
-from tenure.core.diagnostics import Diagnostic, Severity
 from tenure.core.events import StepFinished
 from tenure.engine import project as engine
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult, StepResult
@@ -28,10 +27,8 @@ class Fake:
         self.asked: list[tuple] = []
         self.next_plan = plan(unchanged())
         self.outcome = "done"
-        self.diagnostics: tuple[Diagnostic, ...] = ()
         self.emit = None
         self.environment = "dev"
-        self.specs = SimpleNamespace(compiled=lambda select, exclude: ("one", "two"))
 
     def __call__(self, root, *, overrides=(), now=None, emit=None):
         self.overrides, self.emit = tuple(overrides), emit
@@ -39,9 +36,6 @@ class Fake:
 
     def state(self, model):
         return SimpleNamespace(model=model)
-
-    def validate(self, select=(), *, exclude=()):
-        return self.diagnostics
 
     def plan(self, select=(), *, exclude=(), refresh=True):
         self.asked.append(("plan", tuple(select), tuple(exclude), refresh, self.overrides))
@@ -184,19 +178,6 @@ def test_retire_only_asks_what_would_happen(project, capsys):
     assert run(["retire", "fraud", "--env", "prod"]) == 3
     assert project.asked == [("plan", ("fraud",), (), True, ("env=prod", "state=retired"))]
     assert "Nothing was changed." in capsys.readouterr().out
-
-
-def test_validate_says_how_many_specs_are_valid_and_fails_on_errors_only(project, capsys):
-    assert run(["validate"]) == 0
-    assert capsys.readouterr().out == "2 specs are valid.\n"
-    project.diagnostics = (Diagnostic(Severity.WARNING, "Unused variable."),)
-    assert run(["validate"]) == 0
-    project.diagnostics = (Diagnostic(Severity.ERROR, "Unknown key."),)
-    assert run(["validate"]) == 1
-    capsys.readouterr()
-    assert run(["validate", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert (found["valid"], found["diagnostics"][0]["summary"]) == (False, "Unknown key.")
 
 
 def test_run_names_what_waits_for_a_person_and_that_is_no_error(project, capsys):
