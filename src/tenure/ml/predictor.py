@@ -188,7 +188,7 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
     """
     try:
         contents = msgspec.json.decode(_file(files, PREDICTOR), type=Contents)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StageError("not a predictor", f"{PREDICTOR}: {error}") from error
     if contents.format != FORMAT:
         raise StageError(

@@ -37,11 +37,6 @@ class Given:
         (content,) = self.files.values()
         return content
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(len(content) for content in self.files.values())
-
 
 def read_file(project: Path, path: str, pin: str | None, where: tuple[str | int, ...]) -> Given:
     """The bytes of one file. Raises StageError pointing to `path` or `sha256` below `where`."""

@@ -45,6 +45,7 @@ class AdoptSkops(Kind):
 
         require_format(given, "skops", (*AT, "path"))
         estimator, made_with = rebuilt(given, (*AT, "path"))
+        _check_fitted(estimator)
         _check_task(estimator, offered.signature)
         names = names_of(estimator)
         columns = chosen(names, getattr(estimator, "n_features_in_", None), self.columns, offered)
@@ -100,6 +101,24 @@ def names_of(estimator: Any) -> tuple[str, ...] | None:
     """The names of the columns it was fitted on; None after an array."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
+
+
+def _check_fitted(estimator: Any) -> None:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise StageError(
+            "the model was not fitted",
+            str(error).splitlines()[0],
+            "fit it where it is made, and save it again",
+            path=(*AT, "path"),
+        ) from error
+    except TypeError:
+        # Not an estimator in scikit-learn's sense; what it lacks is said by the next check.
+        return
 
 
 def _check_task(estimator: Any, signature: Signature) -> None:
@@ -166,10 +185,10 @@ def _way_out(detail: str) -> str:
             'skops.io.dump(pipeline[:-1], "preprocessor.skops")\n'
             'pipeline[-1].save_model("model.ubj")'
         )
-    if re.search(r"sklearn\.(model_selection|metrics)\.", detail):
-        return "save what the search found, without the search: skops.io.dump(search.best_estimator_, path)"
     if "sklearn.neighbors." in detail:
         return 'fit it with algorithm="brute", which keeps the rows as plain arrays, and save it again'
+    if re.search(r"sklearn\.(model_selection|metrics)\.", detail):
+        return "save what the search found, without the search: skops.io.dump(search.best_estimator_, path)"
     if "asks to rebuild" in detail:
         return "use estimators and functions of scikit-learn and numpy; compute columns of your own in features.derived"
     return "save it again from where it was made: skops.io.dump(model, path)"

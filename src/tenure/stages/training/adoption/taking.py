@@ -17,9 +17,9 @@ from tenure.core.events import Note
 from tenure.core.units import format_instant
 from tenure.stages.base import Output
 from tenure.stages.training.adoption import Adopt
-from tenure.stages.training.adoption.checking import checked, sample_of
-from tenure.stages.training.adoption.columns import difference
+from tenure.stages.training.adoption.checking import sample_of
 from tenure.stages.training.adoption.kind import AT, Offered
+from tenure.stages.training.adoption.trial import Request, request_for, tried_apart
 
 if TYPE_CHECKING:
     from tenure.stages.base import StageContext
@@ -43,28 +43,19 @@ def adopt(
     `given` is the block of the spec. `before` is what was recorded of the same adoption, when its blobs were lost: then
     nothing but the very same file will do.
     """
-    import pyarrow.parquet as pq
-
     from tenure.ml.metrics import default_metrics, metric
 
     started = time.perf_counter()
-    block: Kind = TypeAdapter[Any](Adopt).validate_python(_pinned(before) if before else given)
-    snapshot = context.records["data/snapshot"]
-    offered = _offered(snapshot, context)
-    task = offered.signature.task
+    task = context.records["features/recipe"].value["task"]
     name = training.objective.primary_metric or default_metrics(task)[0]
     measure = metric(name, task, ("training", "objective", "primary_metric"))
 
-    read = block.read(context.project, AT)
-    opened = block.open(read, offered)
-    table = pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]))
-    inputs = [column.name for column in opened.predictor.signature.inputs]
-    files, remarks = checked(opened, sample_of(table, inputs))
-    later = difference(opened.predictor.signature, offered)
-    for remark in [*remarks, *([later] if later else [])]:
+    request = request_of(_pinned(before) if before else given, context)
+    answer = tried_apart(request, context.stopping)
+    for remark in [*answer.remarks, *([answer.later] if answer.later else [])]:
         context.emit(Note(address, remark))
 
-    artifacts = {file: context.artifacts.put(content) for file, content in sorted(files.items())}
+    artifacts = {file: context.artifacts.put(content) for file, content in sorted(answer.files.items())}
     return Output(
         digest=digest([ADOPTED, artifacts]),
         value={
@@ -84,22 +75,44 @@ def adopt(
             "seconds": round(time.perf_counter() - started, 3),
             ADOPTED: {
                 "type": given["type"],
-                "path": read.path,
-                "digest": read.digest,
-                "files": {file: digest_bytes(content) for file, content in read.files.items()},
-                "size": read.size,
-                "estimator": opened.name,
-                "made_with": opened.made_with,
-                "columns": inputs,
-                "remarks": list(remarks),
+                "path": request.path,
+                "digest": request.digest,
+                "files": {file: digest_bytes(content) for file, content in request.files.items()},
+                "size": sum(len(content) for content in request.files.values()),
+                "estimator": answer.name,
+                "made_with": answer.made_with,
+                "columns": answer.inputs,
+                "remarks": answer.remarks,
                 "at": before["at"] if before else format_instant(context.now),
                 "by": before["by"] if before else context.actor,
                 "given": before["given"] if before else dict(given),
             },
         },
         artifacts=artifacts,
-        sentence=f"{opened.name} from {read.path} ({short(read.digest)}), tried on rows of the snapshot",
+        sentence=f"{answer.name} from {request.path} ({short(request.digest)}), tried on rows of the snapshot",
     )
+
+
+def request_of(given: Mapping[str, Any], context: StageContext) -> Request:
+    """The file that a block names, with what it has to fit and rows to try it on. Raises StageError."""
+    import msgspec
+    import pyarrow.parquet as pq
+
+    from tenure.ml.recipe import decode
+    from tenure.ml.signature import Signature
+
+    block: Kind = TypeAdapter[Any](Adopt).validate_python(given)
+    read = block.read(context.project, AT)
+    snapshot, made = context.records["data/snapshot"], context.records["features/recipe"]
+    columns = {column["name"]: (column["type"], column["nullable"]) for column in snapshot.value["columns"]}
+    offered = Offered(
+        columns,
+        decode(context.artifacts.get(made.artifacts["recipe"])),
+        msgspec.convert(made.value["signature"], Signature),
+    )
+    table = pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]))
+    sample = sample_of(table, [name for name in columns if name != offered.signature.target])
+    return request_for(block.model_dump(mode="json"), read, offered, sample)
 
 
 def take_over(found: Record, context: StageContext) -> Output:
@@ -136,16 +149,3 @@ def _pinned(before: Mapping[str, Any]) -> dict[str, Any]:
     if "preprocessor" in block:
         block["preprocessor"] = {**block["preprocessor"], "sha256": before["files"]["preprocessor"]}
     return block
-
-
-def _offered(snapshot: Record, context: StageContext) -> Offered:
-    import msgspec
-
-    from tenure.ml.recipe import decode
-    from tenure.ml.signature import Signature
-
-    made = context.records["features/recipe"]
-    recipe = decode(context.artifacts.get(made.artifacts["recipe"]))
-    signature = msgspec.convert(made.value["signature"], Signature)
-    columns = {column["name"]: (column["type"], column["nullable"]) for column in snapshot.value["columns"]}
-    return Offered(columns, recipe, signature)

@@ -82,6 +82,7 @@ class AdoptXgboost(Kind):
         given = Given(given.path, given.digest, {given.path: model})
         require_format(given, "xgboost", (*AT, "path"))
         booster, notes = _loaded(given)
+        _check_trees(booster)
         _check_objective(booster, offered.signature)
         preprocessor, made_with = None, ""
         names = tuple(booster.feature_names) if booster.feature_names else None
@@ -137,6 +138,35 @@ def _loaded(given: Given) -> tuple[Any, tuple[str, ...]]:
     return booster, (
         f"uses all {rounds} rounds, as Booster.predict does; its best iteration was {int(best) + 1}",
     )
+
+
+def _check_trees(booster: Any) -> None:
+    """XGBoost follows nodes without checking their numbers: a model that predicts some rows could crash on others."""
+    import numpy as np
+
+    content = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
+    content = content.get("gbtree", content)
+    features = booster.num_features()
+    for tree in content["model"].get("trees", []):
+        left, right = (np.asarray(tree[side], dtype=np.int64) for side in ("left_children", "right_children"))
+        count, inner = len(left), left != -1
+        children = np.concatenate([left[inner], right[inner]])
+        within = bool(((children > 0) & (children < count)).all())
+        split = np.asarray(tree["split_indices"], dtype=np.int64)[inner]
+        if (
+            count == 0
+            or len(right) != count
+            or not within
+            # A node with two parents could be its own ancestor.
+            or len(np.unique(children)) < len(children)
+            or not bool(((split >= 0) & (split < features)).all())
+        ):
+            raise StageError(
+                "the model file is damaged",
+                "a tree points outside its own nodes",
+                'save it again from where it was made: model.save_model("model.ubj")',
+                path=(*AT, "path"),
+            )
 
 
 def _check_objective(booster: Any, signature: Signature) -> None:
