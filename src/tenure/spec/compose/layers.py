@@ -60,7 +60,7 @@ def _merged(layers: tuple[Layer, ...]) -> Composed:
     data: dict[str, Any] = {}
     for layer in layers:
         own = {key: value for key, value in layer.document.data.items() if key != DEFAULTS}
-        _merge(data, _nest(layer.at, own))
+        data = _merge(data, _nest(layer.at, own))
     return Composed(data, layers)
 
 
@@ -211,10 +211,16 @@ def _nest(at: Path, data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _merge(base: dict[str, Any], top: dict[str, Any]) -> None:
-    """Key by key where both are mappings; anything else, lists included, is replaced."""
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Key by key where both are mappings; anything else, lists included, is replaced.
+
+    The result shares what it takes over unchanged with both. Whoever changes composed data copies them first.
+    """
+    merged = dict(base)
     for key, value in top.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
+        before = base.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            merged[key] = _merge(before, value)
         else:
-            base[key] = copy.deepcopy(value)
+            merged[key] = value
+    return merged
