@@ -62,6 +62,7 @@ def test_permissions_are_the_least_that_work() -> None:
     [
         (PULL | OWN, {"validate", "plan"}),
         (PULL | FORK, {"validate"}),
+        (PULL | OWN | {"github.actor": "dependabot[bot]"}, {"validate"}),
         (PUSH | CHANGES, {"plan", "apply"}),
         (PUSH | {"needs.plan.outputs.code": "0"}, {"plan"}),
         (PUSH | {"needs.plan.outputs.code": "3"}, {"plan"}),
@@ -98,12 +99,13 @@ def test_every_job_that_reads_the_state_is_told_where_it_is() -> None:
         assert all(("uses" in step) != ("run" in step) for step in job["steps"])
 
 
-def test_changes_to_an_environment_wait_for_one_another() -> None:
+def test_only_plans_of_a_pull_request_overtake_each_other() -> None:
     group = EXPRESSION.search(WORKFLOW["concurrency"]["group"])
     assert group is not None
     assert evaluated(group[1], PULL | {"github.ref": "refs/pull/7/merge"}) == "refs/pull/7/merge"
     for event in ("push", "schedule", "workflow_dispatch"):
-        assert evaluated(group[1], {"github.event_name": event, "github.ref": "refs/heads/main"}) == "prod"
+        main = {"github.event_name": event, "github.ref": "refs/heads/main", "github.run_id": "11"}
+        assert evaluated(group[1], main) == "11", "a release that waits for a reviewer holds up no round"
     cancels = EXPRESSION.search(WORKFLOW["concurrency"]["cancel-in-progress"])
     assert cancels is not None
     assert not evaluated(cancels[1], PUSH), "an apply is never cut off"

@@ -46,6 +46,20 @@ def test_a_new_project_is_complete_and_valid_in_every_environment(template, own,
     assert run(["-C", str(folder), "schema", "--check"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("ci", "written"),
+    [
+        ("github", {".github/workflows/tenure.yml"}),
+        ("gitlab", {".gitlab-ci.yml"}),
+        ("none", set()),
+    ],
+)
+def test_the_workflow_is_that_of_the_place_where_changes_are_reviewed(ci, written, tmp_path):
+    assert run(["init", str(tmp_path), "--ci", ci]) == 0
+    assert {name for name in files(tmp_path) if name.startswith((".github", ".gitlab"))} == written
+    assert not {name for name in files(tmp_path) if "dot-" in name or name.startswith("ci/")}
+
+
 def test_every_spec_names_the_schema_that_is_written(tmp_path):
     run(["init", str(tmp_path), "--template", "demo"])
     first = (tmp_path / "specs/weather.yaml").read_text().splitlines()[0]
