@@ -1,4 +1,4 @@
-"""The life of a model that was trained elsewhere: adopted as version 1, served, and later replaced by one of its own."""
+"""The life of a model that was trained elsewhere: adopted as version 1, served, later replaced by one of its own."""
 
 from __future__ import annotations
 
@@ -162,7 +162,8 @@ def test_a_later_version_is_searched_and_compared_on_rows_the_adopted_one_cannot
     comparable = report["champion"]["comparable_rows"]
     # None of the 120 rows that were there when it was adopted counts, whatever part they were in.
     assert 0 < comparable < report["rows"]
-    left_out = f"without the {report['rows'] - comparable} of {report['rows']} test rows that it may have been fitted on"
+    known = report["rows"] - comparable
+    left_out = f"without the {known} of {report['rows']} test rows that it may have been fitted on"
     assert left_out in report["champion_note"]
     assert "caution" not in report
 
