@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 
 class Timing(NamedTuple):
-    """Wall-clock seconds of repeated runs."""
+    """Wall-clock seconds of repeated runs; of processes also the most memory one of them held (MB)."""
 
     seconds: list[float]
+    peak: float | None = None
 
     @property
     def median(self) -> float:
@@ -40,20 +42,44 @@ def timed(action: Callable[[], object], repeat: int, warm_up: int = 1) -> Timing
     return Timing(seconds)
 
 
-def timed_process(command: Sequence[str], repeat: int, cwd: Path | None = None, warm_up: int = 1) -> Timing:
-    """Run a whole process `repeat` times, from its start to its exit. It must succeed."""
+def timed_process(
+    command: Sequence[str],
+    repeat: int,
+    *,
+    warm_up: int = 1,
+    exits: int = 0,
+    before: Callable[[], object] = lambda: None,
+) -> Timing:
+    """Run a whole process `repeat` times, from its start to its exit, each time after a call of `before`.
 
-    def run() -> None:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+    It must exit with `exits`, and is told to write nothing to a terminal.
+    """
 
-    return timed(run, repeat, warm_up)
+    def run() -> tuple[float, float]:
+        with tempfile.TemporaryFile() as output:
+            start = time.perf_counter()
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            _, status, used = os.wait4(process.pid, 0)
+            took = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != exits:
+                output.seek(0)
+                text = output.read().decode(errors="replace")
+                sys.exit(f"{' '.join(command)} exited {process.returncode}:\n{text}")
+        return took, used.ru_maxrss / 1024
+
+    runs = []
+    for _ in range(warm_up + repeat):
+        before()
+        runs.append(run())
+    counted = runs[warm_up:]
+    return Timing([took for took, _ in counted], max(peak for _, peak in counted))
 
 
 def heading(title: str) -> None:
     """Print a benchmark's title and the column names."""
-    print(f"\n{title}\n  {'':<40} {'min':>9} {'median':>9} {'p99':>9} {'max':>9}   x floor", flush=True)
+    columns = f"{'min':>9} {'median':>9} {'p99':>9} {'max':>9}"
+    print(f"\n{title}\n  {'':<40} {columns}   x floor   peak", flush=True)
 
 
 def line(name: str, timing: Timing, floor: Timing | None = None) -> None:
@@ -62,5 +88,6 @@ def line(name: str, timing: Timing, floor: Timing | None = None) -> None:
     p99 = timing.quantile(0.99) if len(timing.seconds) >= 100 else None
     columns = (min(timing.seconds), timing.median, p99, max(timing.seconds))
     cells = " ".join(" " * 9 if value is None else f"{1000 * value:6.2f} ms" for value in columns)
-    ratio = f"{timing.median / floor.median:6.2f}" if floor else " floor"
-    print(f"  {name:<40} {cells}   {ratio}", flush=True)
+    ratio = f"{timing.median / floor.median:7.2f}" if floor else "  floor"
+    peak = f"{timing.peak:4.0f} MB" if timing.peak is not None else ""
+    print(f"  {name:<40} {cells}   {ratio}   {peak}".rstrip(), flush=True)
