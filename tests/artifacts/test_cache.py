@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.artifacts.disks import files_no_larger_than
 
 from tenure.artifacts.cache import RECENT_SECONDS, BlobCache
 from tenure.core.digest import digest_bytes
@@ -125,3 +126,11 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be kept"):
         keep(cache, b"x")
     cache.keep(digest_bytes(b"x"), [b"x"])
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(cache: BlobCache) -> None:
+    kept = keep(cache, b"kept")
+    with files_no_larger_than(1_000), pytest.raises(ArtifactError, match="No space left") as caught:
+        keep(cache, b"x" * 5_000)
+    assert "may be deleted" in caught.value.hint
+    assert files(cache) == [cache.find(kept)]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.artifacts.disks import files_no_larger_than
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.errors import ArtifactError
@@ -24,19 +21,6 @@ def store(tmp_path: Path) -> FolderArtifactStore:
 
 def files(store: FolderArtifactStore) -> list[Path]:
     return [path for path in store.root.rglob("*") if path.is_file()] if store.root.exists() else []
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """The operating system refuses to let a file grow: what a full disk looks like to the one who writes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, previous)
 
 
 def test_reading_creates_nothing(store: FolderArtifactStore) -> None:

@@ -41,7 +41,7 @@ def _resolve(found: re.Match[str]) -> str:
     if value is None and not comma:
         raise StageError(
             "A secret is missing.",
-            f"The environment variable {name.strip()} is not set, and the spec refers to it as ${{env:{what}}}.",
+            f"The environment variable {name.strip()} is not set, and ${{env:{what}}} refers to it.",
             f"Set it before running Tenure:\n  export {name.strip()}=...",
         )
     return kept + (_unquoted(fallback.strip()) if value is None else value)
@@ -58,6 +58,6 @@ def _file(name: str) -> str:
         reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
         raise StageError(
             "A secret is missing.",
-            f"The file {name} cannot be read: {reason}; the spec refers to it as ${{file:{name}}}.",
+            f"The file {name} cannot be read: {reason}; ${{file:{name}}} refers to it.",
             "Create it, or correct the path.",
         ) from error
