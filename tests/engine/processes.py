@@ -115,9 +115,12 @@ def outcome(target: Callable[..., None], *values: Any) -> int:
     return process.exitcode
 
 
-def interrupted_search(root: Path, trials: int, output: Path) -> None:
-    """`tenure apply` on the command line, with a Ctrl-C after so many trials."""
-    from tenure.cli.main import run
+def applied_until(root: Path, trials: int, output: Path, then: Callable[[Path], None]) -> None:
+    """`tenure apply` on the command line, with something happening to it after so many trials.
+
+    What it says goes to `output`, where `then` does not say otherwise beforehand by changing the standard streams.
+    """
+    from tenure.cli.main import main
     from tenure.state.sql import SqlStateStore
 
     left = [trials]
@@ -125,10 +128,15 @@ def interrupted_search(root: Path, trials: int, output: Path) -> None:
     def counted(*_: object) -> None:
         left[0] -= 1
         if not left[0]:
-            os.kill(os.getpid(), signal.SIGINT)
+            then(output)
 
     SqlStateStore.add_trial = following(SqlStateStore.add_trial, counted)  # type: ignore[method-assign]
-    with output.open("w") as stream:
-        sys.stdout = sys.stderr = stream
-        code = run(["apply", "-C", str(root), "--auto-approve", "--now", NOW.isoformat()])
-    sys.exit(code)
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    before = getattr(then, "before", None)
+    if before is not None:
+        before(output)
+    sys.argv = ["tenure", "apply", "-C", str(root), "--auto-approve", "--now", NOW.isoformat()]
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+    main()

@@ -78,12 +78,16 @@ def apply_plan(session: Session, project: Project, plan: Plan, *, approved: bool
         session.tell("Nothing was done.")
         return 1
     session.say([BLANK])
-    with session.progress() as progress:
-        project.emit = progress
-        result = project.apply(plan, wait=wait)
-    if session.json:
-        session.answer(ApplyEnd(result.exit_code, result), one_line=True)
-    session.say([BLANK, *apply_lines(result, session.where)])
+    result = None
+    try:
+        with session.progress() as progress:
+            project.emit = progress
+            result = project.apply(plan, wait=wait)
+    except OSError:
+        if result is None:
+            raise
+        # Only the end of the bars could not be drawn: the terminal has gone.
+    session.conclude([BLANK, *apply_lines(result, session.where)], ApplyEnd(result.exit_code, result))
     return result.exit_code
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TextIO
 
 import click
 
-from tenure.cli.session import Session, global_options
+from tenure.cli.session import Session, global_options, point_at_nothing
 from tenure.core.version import VERSION
 
 VERBS = {
@@ -110,7 +108,7 @@ def run(arguments: Sequence[str], *, session: Session | None = None) -> int:
         return session.usage(error)
     except BrokenPipeError:
         # Whoever read our output has left; there is nobody to tell.
-        _point_at_nothing(sys.stdout)
+        point_at_nothing(sys.stdout)
         return 1
     except Exception as error:
         return session.report(error)
@@ -129,20 +127,18 @@ def main() -> None:
         if reconfigure is not None:
             # A terminal that cannot show a character gets `?`, not a traceback.
             reconfigure(errors="replace")
-    code = run(sys.argv[1:])
+    try:
+        code = run(sys.argv[1:])
+    except OSError:
+        # The terminal has gone: not even an error can be told to anybody.
+        code = 1
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (BrokenPipeError, OSError):
-            _point_at_nothing(stream)
+            point_at_nothing(stream)
     gc.freeze()
     sys.exit(code)
-
-
-def _point_at_nothing(stream: TextIO) -> None:
-    """Keep the interpreter from complaining about a closed pipe when it flushes at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

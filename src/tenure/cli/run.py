@@ -9,6 +9,8 @@ import click
 from tenure.cli.arguments import Arguments, selection
 from tenure.cli.session import Session, Verb
 
+INTERRUPTED = 130
+
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     from tenure.core.units import parse_duration
@@ -49,7 +51,8 @@ def command(session: Session, arguments: Arguments, once: bool, every: float | N
     while True:
         started = time.monotonic()
         try:
-            _round(session, arguments)
+            if _round(session, arguments) == INTERRUPTED:
+                return INTERRUPTED
         except BrokenPipeError:
             raise
         except Exception as error:
@@ -65,7 +68,5 @@ def _round(session: Session, arguments: Arguments) -> int:
     with session.progress() as progress:
         result = session.project(arguments.overrides, progress).run(arguments.select)
     code = result.applied.exit_code if result.applied is not None else 0
-    if session.json:
-        session.answer(RunEnd(code, result), one_line=True)
-    session.say(run_lines(result, session.where))
+    session.conclude(run_lines(result, session.where), RunEnd(code, result))
     return code

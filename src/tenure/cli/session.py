@@ -5,11 +5,13 @@ Everything beyond click is imported where it is used, so that `--help` and `--ve
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -50,7 +52,13 @@ class Session:
         from tenure.engine.project import Project
 
         root = self._root()
-        return Project(root, overrides=self._all(overrides), now=self.now, emit=emit or ignore)
+        return Project(
+            root,
+            overrides=self._all(overrides),
+            now=self.now,
+            emit=emit or ignore,
+            abandon=_end_at_once,
+        )
 
     def specs(self, overrides: Iterable[str] = ()) -> Specs:
         """The specs of that project alone: what plans and carries out plans is not loaded for them."""
@@ -125,6 +133,20 @@ class Session:
         sys.stdout.write(answer_text(value, one_line=one_line))
         sys.stdout.flush()
 
+    def conclude(self, lines: Iterable[Line], *values: Any) -> None:
+        """What came of it, with `--json` as values. Where nobody reads stdout any more, stderr has the text."""
+        from tenure.render.text import paint
+
+        lines = list(lines)
+        try:
+            for value in values if self.json else ():
+                self.answer(value, one_line=True)
+            self.say(lines)
+        except OSError:
+            point_at_nothing(sys.stdout)
+            with contextlib.suppress(OSError):
+                click.echo(paint(lines, self.screen(sys.stderr)), nl=False, err=True)
+
     def show_plan(self, plan: Plan, *, suggest: bool = True) -> None:
         """A plan as text."""
         from tenure.render.plan import plan_lines
@@ -191,6 +213,21 @@ class Session:
         setattr(self, name, value)
         if words:
             self._where[name] = tuple(words)
+
+
+def point_at_nothing(stream: TextIO) -> None:
+    """Let what is still written to a closed pipe go nowhere; the interpreter would complain when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _end_at_once() -> None:
+    """Somebody asked twice: end as a kill would. The journal knows what ran, and a dead process holds no lease."""
+    with contextlib.suppress(OSError):
+        if sys.stdout.isatty():
+            os.write(1, b"\x1b[?25h\n")  # the bars had hidden the cursor
+        os.write(2, b"Stopped at once. The next apply takes the running step up again.\n")
+    os._exit(130)
 
 
 class Verb(click.Command):

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import getpass
 import os
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -26,7 +24,7 @@ import msgspec
 
 from tenure.core.diagnostics import Diagnostic
 from tenure.core.errors import Blocked, StalePlan, TenureError
-from tenure.core.events import EventSink, Note, ignore
+from tenure.core.events import Event, EventSink, Note, ignore
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
 from tenure.engine import moving, promoting, removing, requests, surgery
@@ -36,6 +34,7 @@ from tenure.engine.planning import inputs_of, make_plan
 from tenure.engine.removing import REMOVED
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
 from tenure.engine.running import proposals, unattended
+from tenure.engine.stopping import interrupt, never, stoppable
 from tenure.engine.workspace import Workspace
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.change import ModelPlan, Plan
@@ -56,7 +55,8 @@ class Project:
 
     `root` is the folder that holds `specs/`. `overrides` are in Hydra's grammar (`env=prod`,
     `training.limits.max_trials=10`). `now` fixes the time every decision is taken at; by default it is read from the
-    clock once per verb. `emit` receives progress events.
+    clock once per verb. `emit` receives progress events. `abandon` is called when somebody asks a running apply to
+    stop for the second time.
     """
 
     def __init__(
@@ -67,9 +67,11 @@ class Project:
         now: datetime | None = None,
         emit: EventSink = ignore,
         actor: str | None = None,
+        abandon: Callable[[], None] = interrupt,
     ) -> None:
         self.root = Path(root).resolve()
         self.emit = emit
+        self._abandon = abandon
         self._now = now
         self._actor = actor
         self._overrides = tuple(overrides)
@@ -163,7 +165,12 @@ class Project:
         """The same project and overrides in another environment."""
         kept = [text for text in self._overrides if not text.startswith("env=")]
         return Project(
-            self.root, overrides=[f"env={name}", *kept], now=self._now, emit=self.emit, actor=self._actor
+            self.root,
+            overrides=[f"env={name}", *kept],
+            now=self._now,
+            emit=self.emit,
+            actor=self._actor,
+            abandon=self._abandon,
         )
 
     # ---- acting --------------------------------------------------------------------------------------------------
@@ -187,7 +194,7 @@ class Project:
         self._check_fresh(todo, compiled)
         started = time.monotonic()
         apply_id = self._apply_id()
-        with _stoppable() as stopping:
+        with stoppable(self._abandon) as stopping:
             run = self._run(apply_id, compiled, stopping)
             workers = max(1, min(len(todo), os.cpu_count() or 1))
             if workers == 1:
@@ -232,7 +239,7 @@ class Project:
                 try:
                     with boundary():
                         seen = stage_of(resource).observe(
-                            resource, self._context(resource, view, "", "", _never)
+                            resource, self._context(resource, view, "", "", never)
                         )
                 except TenureError as error:
                     notes.append(f"{resource.address}: {error}")
@@ -314,13 +321,13 @@ class Project:
                 f"{model} was retired or moved; its record is the evidence of that.",
                 f"See it: tenure show {model}",
             )
-        return removing.forget(self._run(self._apply_id(), {}, _never), removing.removal(state, reason))
+        return removing.forget(self._run(self._apply_id(), {}, never), removing.removal(state, reason))
 
     def move(self, old: str, new: str) -> int:
         """Give a model another name in the state, as `lifecycle.moved_from` does; returns its serial."""
         state = self.state(old)
         self._check_clock([old])
-        run = self._run(self._apply_id(), {}, _never)
+        run = self._run(self._apply_id(), {}, never)
         return moving.move(run, old, new, state.serial)
 
     # ---- using ---------------------------------------------------------------------------------------------------
@@ -383,7 +390,12 @@ class Project:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _tell(self, sentence: str) -> None:
-        self.emit(Note("", sentence))
+        self._emit(Note("", sentence))
+
+    def _emit(self, event: Event) -> None:
+        """Tell whoever listens. One that left, or a full disk under a log, must not stop a step half-way."""
+        with suppress(OSError):
+            self.emit(event)
 
     def _inputs(self, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
         return inputs_of(self.root, compiled, state, refresh)
@@ -507,7 +519,7 @@ class Project:
             take_folders=partial(moving.take_folders, self.workspace),
             keep_copy=partial(surgery.keep_model, self),
             locate=self.specs.locate,
-            emit=self.emit,
+            emit=self._emit,
             stopping=stopping,
         )
 
@@ -524,7 +536,7 @@ class Project:
             view=view,
             previous=view.records.get(item.local),
             fingerprint=fingerprint,
-            emit=self.emit,
+            emit=self._emit,
             stopping=stopping,
             apply_id=apply_id,
             actor=self.actor,
@@ -533,28 +545,3 @@ class Project:
 
     def __repr__(self) -> str:
         return f"Project({str(self.root)!r})"
-
-
-def _never() -> bool:
-    return False
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask the running step to stop safely; a second one stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def ask(number: int, frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -248,7 +248,7 @@ def _written(stream: TextIO, text: str) -> bool:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError:
         return False
     return True
 
