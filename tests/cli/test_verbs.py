@@ -30,7 +30,7 @@ class Fake:
         self.emit = None
         self.environment = "dev"
 
-    def __call__(self, root, *, overrides=(), now=None, emit=None):
+    def __call__(self, root, *, overrides=(), now=None, emit=None, abandon=None):
         self.overrides, self.emit = tuple(overrides), emit
         return self
 
