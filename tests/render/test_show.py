@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from tenure.engine.life import Shown
 from tenure.graph.resource import Sort
 from tenure.render.show import in_order, model_lines, record_lines
 from tenure.render.text import Screen, paint
-from tenure.state.record import Approval, Fact, ModelState, Record, Tombstone
+from tenure.state.record import Approval, Fact, Record, Tombstone
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -71,7 +72,7 @@ def test_records_that_name_one_another_are_still_shown() -> None:
 
 
 def test_a_model_is_shown_with_decisions_causes_and_its_end() -> None:
-    state = ModelState(
+    state = Shown(
         "m", "lineage", 7, RECORDS, {1: RECORDS["governance/version"]},
         facts=(Fact("f", "m", "breach", "k", "retrain", "propose", "Accuracy fell.", {}, NOW, "monitor"),),
         approvals=(Approval("m", "sha256:3", "owner", "approve", "looked at it", "bob", NOW),),

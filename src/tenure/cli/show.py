@@ -38,11 +38,13 @@ _VERSION = re.compile(r"(?P<model>[a-z0-9-]+)@v?(?P<number>\d+)")
 def command(session: Session, arguments: Arguments, at: datetime | None, form: str) -> int:
     """Show what is recorded.
 
-    Without an argument: all models. With a MODEL: its versions, resources, causes and approvals. With an ADDRESS such
-    as weather/training/model: that resource in full. With a version such as weather@2: that version. With a PLANFILE:
-    the saved plan.
+    Without an argument: all models. With a MODEL: what serves, since when, who approved it and why; its versions,
+    resources, causes and approvals. With an ADDRESS such as weather/training/model: that resource in full. With a
+    version such as weather@2: that version. With a PLANFILE: the saved plan. All but plans also as of a time in the
+    past: --at
     """
     from tenure.core.errors import TenureError
+    from tenure.engine import life
     from tenure.render.show import model_lines, models_lines, record_lines
 
     session.json = session.json or form == "json"
@@ -75,7 +77,8 @@ def command(session: Session, arguments: Arguments, at: datetime | None, form: s
         known = "\n".join(f"  {name}/{local}" for local in state.records)
         missing = TenureError("Nothing is recorded at this address.", subject, f"Recorded are:\n{known}")
     else:
-        session.answer(state) if session.json else session.say(model_lines(state))
+        shown = life.shown(life.chronicle(project, name), state, at)
+        session.answer(shown) if session.json else session.say(model_lines(shown, at))
         return 0
     if record is None:
         raise missing

@@ -211,6 +211,7 @@ STEPS = (
 def answers() -> dict[str, Answer]:
     """What each verb prints with `--json`, by its words on the command line. A new verb is a line here."""
     from tenure.engine.doctor import Diagnosis
+    from tenure.engine.life import Shown
     from tenure.engine.surgery import Listed
     from tenure.ml.inference_log import LabelCounts
     from tenure.stages.deployment.batch import Scored
@@ -222,7 +223,7 @@ def answers() -> dict[str, Answer]:
         "schema": _one(SchemaFiles),
         "plan": _one(Plan),
         "apply": _working(ApplyEnd),
-        "show": _one(Models, ModelState, Record, Plan),
+        "show": _one(Models, Shown, Record, Plan),
         "history": _one(History),
         "observe": _one(ObserveResult),
         "run": _working(RunEnd),

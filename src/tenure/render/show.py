@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from tenure.core.address import Address
 from tenure.core.leaves import flatten
 from tenure.core.units import format_seconds
+from tenure.engine.life import Served, Shown
 from tenure.render.page import BLANK, Line, Styled, clip, line, table
 from tenure.render.result import fact_lines, observation_lines
 from tenure.render.wording import count, moment, number, short_digest, value_words
@@ -44,13 +46,15 @@ def models_lines(states: Sequence[ModelState], environment: str) -> list[Line]:
     return [line(Styled(f"{count(len(states), 'model')} in {environment}", "title")), *table(rows)]
 
 
-def model_lines(state: ModelState) -> list[Line]:
-    """What is recorded about one model."""
+def model_lines(state: Shown, at: datetime | None = None) -> list[Line]:
+    """What is recorded about one model, now or as it was at a moment: first what serves, who let it, and why."""
+    when = f"  as it was on {moment(at)}" if at else ""
     head = line(
         Styled(state.model, "title"),
         Styled(f"  {lifecycle(state)}, serial {state.serial}, serves {serving(state)}"),
+        Styled(when, "quiet"),
     )
-    lines = [head]
+    lines = [head, *(text for one in state.served for text in _served(one, past=at is not None))]
     if state.tombstone is not None:
         stone = state.tombstone
         if stone.moved:
@@ -144,6 +148,26 @@ def serving(state: ModelState) -> str:
     if len(routes) == 1:
         return f"version {routes[0].get('version')}"
     return ", ".join(f"version {route.get('version')} ({number(route.get('share'))} %)" for route in routes)
+
+
+def _served(one: Served, *, past: bool) -> Iterator[Line]:
+    """One version that serves, or served then: since when, by whom and why; who approved it; how it came to be."""
+    verb = "served" if past else "serves"
+    released = "released" if one.since == one.share_since else f"released on {moment(one.since)}"
+    yield line(
+        Styled(f"version {one.version} {verb} {number(one.share)} %", "strong"),
+        f" since {moment(one.share_since)}, {released} by {one.by}{_because(one.because)}",
+        indent=2,
+    )
+    for approval in one.approvals:
+        said = f"approved by {approval.by} as {approval.role} on {moment(approval.at)}: {approval.reason}"
+        yield line(said, indent=4)
+    if one.made_at is not None:
+        yield line(f"made on {moment(one.made_at)}{_because(one.made_because)}", indent=4)
+
+
+def _because(why: str) -> str:
+    return f" because {why.rstrip('.')}." if why else "."
 
 
 def _row(record: Record) -> tuple[Styled, ...]:

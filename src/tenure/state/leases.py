@@ -34,8 +34,11 @@ def this_process(user: str) -> str:
 
 
 def take(connection: sa.Connection, model: str, holder: str, seconds: float) -> Lease:
-    """Take the lease of a model. Raises StateLocked while somebody else's is alive, and StateTooNew when a later version
-    has upgraded the state since this process began."""
+    """Take the lease of a model.
+
+    Raises StateLocked while somebody else's is alive, and StateTooNew when a later version has upgraded the state since
+    this process began.
+    """
     found = connection.execute(sa.select(meta.c.format)).scalar_one()
     if found > FORMAT:
         raise StateTooNew(

@@ -11,8 +11,9 @@ import msgspec
 from tenure.state import encoding
 from tenure.state.database import Rows
 from tenure.state.encoding import decode
-from tenure.state.record import Record
-from tenure.state.store import AuditHead
+from tenure.state.exporting import AUDIT_COLUMNS, audit_event
+from tenure.state.record import Fact, Record
+from tenure.state.store import AuditEvent, AuditHead
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -107,6 +108,18 @@ def current(rows: Rows, local: str) -> dict[str, Record]:
         {"local": local},
     )
     return {model: decode(encoding.RECORD, body, f"{model}/{local}") for model, body in found}
+
+
+def facts(rows: Rows, model: str) -> dict[str, Fact]:
+    """Every cause there ever was about a model, by its id, oldest first."""
+    found = rows("SELECT id, body FROM facts WHERE model = :model ORDER BY at, id", {"model": model})
+    return {key: decode(encoding.FACT, body, f"fact {key}") for key, body in found}
+
+
+def events(rows: Rows, model: str) -> tuple[AuditEvent, ...]:
+    """The events of the audit log that are about a model as a whole, oldest first."""
+    found = rows(f"SELECT {AUDIT_COLUMNS} FROM audit WHERE subject = :model ORDER BY seq", {"model": model})
+    return tuple(audit_event(row) for row in found)
 
 
 def _sizes(rows: Rows) -> dict[str, int]:

@@ -175,4 +175,6 @@ audit = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("previous", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
+    # What happened to one model is asked for often, and the log is that of all.
+    sa.Index("audit_by_subject", "subject", "seq"),
 )

@@ -68,11 +68,12 @@ FORMAT_1: Columns = {
 STEPS: dict[int, Step] = {
     1: Step(
         to=2,
-        what="leases have ids, and the state says by which hash rule and by which version of Tenure it was written",
+        what="leases have ids, the audit log an index, and the state says which version and hash rule wrote it",
         statements=(
             "ALTER TABLE leases ADD COLUMN id TEXT NOT NULL DEFAULT ''",
             "ALTER TABLE meta ADD COLUMN hash_version INTEGER NOT NULL DEFAULT 1",
             "ALTER TABLE meta ADD COLUMN tool TEXT NOT NULL DEFAULT ''",
+            "CREATE INDEX audit_by_subject ON audit (subject, seq)",
         ),
         kept=FORMAT_1,
     ),
