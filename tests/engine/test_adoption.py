@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sys
 from contextlib import closing
@@ -17,6 +18,7 @@ from tests.engine.projects import NOW, make_project, write_flowers, write_spec
 from tests.engine.test_damage import blob, delete, record_facts
 from tests.stages.training.outside import INPUTS, pipeline, save
 
+from tenure.core.errors import StalePlan
 from tenure.engine.project import Project
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change
@@ -191,6 +193,20 @@ def test_an_error_points_at_the_line_of_the_spec_and_a_better_file_goes_on(tmp_p
     train_outside(tmp_path)
     assert change_at(project, "training/search").action is Action.ADOPT
     assert project.apply(project.plan()).exit_code == 0
+
+
+def test_a_plan_shows_the_file_and_does_not_hold_for_another_one(tmp_path: Path) -> None:
+    project = bring(tmp_path)
+    file = tmp_path / "models" / "flowers.skops"
+    plan = project.plan()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert f"models/flowers.skops has SHA-256 {digest}." in plan.models[0].notes
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(StalePlan):
+        project.apply(plan)
+    assert project.reader.read("flowers") is None
+    file.unlink()
+    assert "models/flowers.skops cannot be found now." in project.plan().models[0].notes
 
 
 def test_an_approval_of_one_file_does_not_hold_for_another(tmp_path: Path) -> None:

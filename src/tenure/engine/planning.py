@@ -36,6 +36,7 @@ from tenure.engine.memo import (
 from tenure.engine.selecting import Selectable, World, asks_for_plans, chosen
 from tenure.engine.workspace import Workspace
 from tenure.graph.resource import Resource
+from tenure.plan import adoption
 from tenure.plan.change import ModelPlan, Plan
 from tenure.plan.diff import diff
 from tenure.plan.view import Inputs, Target, View
@@ -123,14 +124,17 @@ def _leaving(project: Planned, select: Sequence[str], exclude: Sequence[str]) ->
 
 
 def inputs_of(root: Path, compiled: Compiled, state: ModelState | None, refresh: bool) -> dict[str, Inputs]:
-    """What a look at the sources of a model finds, by local address. Nothing is looked at for a retired one."""
+    """What a look at the sources of a model finds, by local address; and a look at what it is going to adopt.
+
+    Nothing is looked at for a retired one.
+    """
     if not refresh or (state and state.tombstone):
         return {}
     records = state.records if state else {}
     return {
         item.local: stage_of(item).observe_inputs(item, root, records.get(item.local))
         for item in compiled.resources
-        if not item.needs
+        if not item.needs or adoption.pending(item, records)
     }
 
 

@@ -12,6 +12,12 @@ from tenure.plan.view import View
 from tenure.state.record import Record
 
 
+def pending(resource: Resource, records: Mapping[str, Record]) -> bool:
+    """Whether the spec names something for this resource that is still to be adopted."""
+    adoption = resource.adoption
+    return adoption is not None and bool(adoption.given) and adoption.until not in records
+
+
 def adoption_of(resource: Resource, record: Record | None, view: View) -> Adoption | None:
     """What a resource comes from when it is not made: the spec names it, or the one it follows is or was adopted.
 

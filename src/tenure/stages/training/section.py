@@ -11,13 +11,13 @@ from tenure.core.effect import Effect
 from tenure.graph.declare import Part, resource
 from tenure.graph.resource import Adoption, Resource, Sort
 from tenure.ml.metric_names import MINIMIZED, MetricName
+from tenure.plan.view import Inputs
 from tenure.spec.base import DurationText, FieldProblem, SpecModel, config_of, field
 from tenure.stages.base import (
     Identity,
     Output,
     StageContext,
     no_conditions,
-    no_inputs,
     no_target,
     nothing_observed,
     nothing_to_verify,
@@ -26,7 +26,10 @@ from tenure.stages.training.adoption import Adopt
 from tenure.stages.training.algorithms import Algorithms
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tenure.plan.view import Target
+    from tenure.state.record import Record
 
 NAME = "training"
 SNAPSHOT, RECIPE, SEARCH, MODEL = "data/snapshot", "features/recipe", "training/search", "training/model"
@@ -203,6 +206,25 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
     return fit_winner(resource.config["training"]["seed"], context)
 
 
+def observe_inputs(resource: Resource, project: Path, previous: Record | None) -> Inputs:
+    """What lies where the spec says that a model to adopt is: a plan holds for these very bytes."""
+    if resource.adoption is None or not resource.adoption.given:
+        return Inputs(changed=False)
+    from tenure.stages.training.adoption.reading import seen
+
+    paths = [resource.adoption.given["path"]]
+    if "preprocessor" in resource.adoption.given:
+        paths.append(resource.adoption.given["preprocessor"]["path"])
+    found = {path: seen(project, path) for path in paths}
+    return Inputs(
+        changed=False,
+        sentences=tuple(f"{path} has SHA-256 {name}." for path, name in found.items() if name),
+        missing=tuple(path for path, name in found.items() if name is None),
+        seen=found,
+        looked=None,
+    )
+
+
 def adopted_before(context: StageContext) -> Mapping[str, Any] | None:
     """What the search adopted, when it is made again from the very same inputs: then it is the same adoption, whose
     blobs were lost. None for a search, and when a retraining is due."""
@@ -214,6 +236,5 @@ def adopted_before(context: StageContext) -> Mapping[str, Any] | None:
 
 target = no_target
 verify = nothing_to_verify
-observe_inputs = no_inputs
 conditions = no_conditions
 observe = nothing_observed

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenure.core.digest import PREFIX
+from tenure.core.digest import PREFIX, digest, digest_file
 from tenure.core.errors import StageError
 from tenure.stages.training.adoption.formats import recognised
 
@@ -36,6 +36,18 @@ class Given:
         """The content of a single file."""
         (content,) = self.files.values()
         return content
+
+
+def seen(project: Path, path: str) -> str | None:
+    """The SHA-256 of a file, or of all files in a folder; None when nothing can be read there. Never raises."""
+    try:
+        place = project / path
+        if place.is_dir():
+            names = sorted(item for item in place.iterdir() if item.is_file())[:100]
+            return digest({item.name: digest_file(item) for item in names}).removeprefix(PREFIX)
+        return digest_file(place).removeprefix(PREFIX) if place.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def read_file(project: Path, path: str, pin: str | None, where: tuple[str | int, ...]) -> Given:
