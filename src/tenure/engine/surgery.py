@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import msgspec
 
@@ -25,9 +25,12 @@ from tenure.state.opening import database_of
 from tenure.state.sqlite import SqliteFile
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import sqlalchemy as sa
 
-    from tenure.engine.project import Project
+    from tenure.engine.workspace import Workspace
+    from tenure.spec.project import ProjectConfig
     from tenure.state.database import Database
     from tenure.state.exporting import End
     from tenure.state.importing import Contents
@@ -40,6 +43,23 @@ ENDPOINT = "deployment/endpoint"
 
 AT_ONCE = 200
 """Models that are read at a time, so that the size of the fleet does not decide about the memory."""
+
+
+class Kept(Protocol):
+    """A project in one environment, as far as work on its state is concerned."""
+
+    root: Path
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def config(self) -> ProjectConfig: ...
+    @property
+    def workspace(self) -> Workspace: ...
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -60,7 +80,7 @@ class Imported(msgspec.Struct, frozen=True):
     backup: str = ""
 
 
-def listed(project: Project) -> Listed:
+def listed(project: Kept) -> Listed:
     """Every model of the state with its numbers, who holds it and what of it serves."""
 
     def work(rows: Rows | None) -> Listed:
@@ -82,7 +102,7 @@ def shares(endpoint: Record | None) -> dict[int, float]:
     return {route["version"]: route["share"] for route in routes}
 
 
-def unlock(project: Project, model: str, lease: str, *, reason: str) -> Holding:
+def unlock(project: Kept, model: str, lease: str, *, reason: str) -> Holding:
     """End the lease of a model, whoever holds it, and return what it was. The next write of its holder fails.
 
     Raises StateStale unless `lease` is the id of the one that is held now.
@@ -108,7 +128,7 @@ def unlock(project: Project, model: str, lease: str, *, reason: str) -> Holding:
 # ---- copies ----------------------------------------------------------------------------------------------------------
 
 
-def export(project: Project, stream: BinaryIO) -> End:
+def export(project: Kept, stream: BinaryIO) -> End:
     """Write the whole state to a file as sorted JSON lines. Raises StateError when there is nothing to write."""
     from tenure.state.exporting import write_export
 
@@ -123,13 +143,13 @@ def export(project: Project, stream: BinaryIO) -> End:
         return database.look(work)
 
 
-def export_to(project: Project, path: Path) -> End:
+def export_to(project: Kept, path: Path) -> End:
     """Write the whole state to a file of that name, whole or not at all."""
     with _written(path) as stream:
         return export(project, stream)
 
 
-def exported(project: Project) -> Iterator[bytes]:
+def exported(project: Kept) -> Iterator[bytes]:
     """The whole state, as one consistent view of it, in pieces."""
     with tempfile.TemporaryFile() as stream:
         export(project, stream)
@@ -138,7 +158,7 @@ def exported(project: Project) -> Iterator[bytes]:
             yield piece
 
 
-def keep_model(project: Project, model: str) -> tuple[str, str]:
+def keep_model(project: Kept, model: str) -> tuple[str, str]:
     """Write what is recorded about one model to a file among the archives; returns its path, as people see it, and the
     digest of its content."""
     from tenure.state.exporting import write_model
@@ -158,7 +178,7 @@ def keep_model(project: Project, model: str) -> tuple[str, str]:
     return project.workspace.shown(path), digest_file(path)
 
 
-def import_from(project: Project, path: Path, *, replace: bool = False) -> Imported:
+def import_from(project: Kept, path: Path, *, replace: bool = False) -> Imported:
     """Take over an export, after everything in it was verified (see `state.loading.load`)."""
     from tenure.state.importing import verify
     from tenure.state.loading import load
@@ -200,14 +220,14 @@ def holdings(reader: StateReader) -> Holdings:
     return Holdings(frozenset(has | must), frozenset(must))
 
 
-def backup(project: Project, path: Path | None = None) -> Path:
+def backup(project: Kept, path: Path | None = None) -> Path:
     """Copy the state to a file, by default beside it, and return its path. Raises StateError rather than overwrite."""
     _must_exist(project)
     with opened(project) as database:
         return copied(project, database, "kept", path)
 
 
-def upgrade(project: Project, tell: Callable[[str], None]) -> Upgrade:
+def upgrade(project: Kept, tell: Callable[[str], None]) -> Upgrade:
     """Bring the state to the format of this version; a copy is kept, and put back when the result does not hold."""
     from tenure.state.backup import lost, put_back
     from tenure.state.upgrading import upgrade as upgraded
@@ -240,14 +260,14 @@ def upgrade(project: Project, tell: Callable[[str], None]) -> Upgrade:
 
 
 @contextmanager
-def opened(project: Project, oldest: int = FORMAT) -> Iterator[Database]:
+def opened(project: Kept, oldest: int = FORMAT) -> Iterator[Database]:
     """The database of a project's state."""
     with closing(database_of(project.root, project.config.state_settings, oldest=oldest)) as database:
         yield database
 
 
 def copied(
-    project: Project, database: Database, label: str, path: Path | None = None, *, sound: bool = True
+    project: Kept, database: Database, label: str, path: Path | None = None, *, sound: bool = True
 ) -> Path:
     """Copy a state and return the path: a SQLite file as it is (see `copy_file`), anything else as an export."""
     from tenure.state.backup import copy_file, free_name
@@ -266,13 +286,13 @@ def copied(
     return target
 
 
-def _must_exist(project: Project) -> None:
+def _must_exist(project: Kept) -> None:
     with opened(project) as database:
         if not database.look(lambda rows: rows is not None):
             raise _nothing(project)
 
 
-def _nothing(project: Project) -> StateError:
+def _nothing(project: Kept) -> StateError:
     return StateError(
         "Nothing is recorded",
         f"The state of {project.environment} is empty.",
