@@ -1,4 +1,4 @@
-"""Two applies at once: on one model exactly one acts, on different models both do."""
+"""Two applies at once: on one model exactly one acts, on different models both do. With each kind of state."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 from tests.engine.processes import CONTEXT, Hooked, race
 from tests.engine.projects import NOW, make_project, write_spec
+from tests.state.places import keep_in
 
 from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
+
+
+@pytest.fixture
+def root(state_backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    root = make_project(tmp_path / "project")
+    if state_backend == "postgres":
+        keep_in(root, request.getfixturevalue("postgres"))
+    return root
 
 
 def raced(root: Path, models: tuple[str, str]) -> list[dict[str, Any]]:
@@ -29,8 +38,7 @@ def raced(root: Path, models: tuple[str, str]) -> list[dict[str, Any]]:
     return [json.loads(answer.read_text()) for answer in answers]
 
 
-def test_of_two_applies_on_one_model_exactly_one_acts(tmp_path: Path) -> None:
-    root = make_project(tmp_path)
+def test_of_two_applies_on_one_model_exactly_one_acts(root: Path) -> None:
     answers = raced(root, ("flowers", "flowers"))
     assert sorted(answer["code"] for answer in answers) == [0, 4]
     project = Project(root, now=NOW)
@@ -39,8 +47,7 @@ def test_of_two_applies_on_one_model_exactly_one_acts(tmp_path: Path) -> None:
     assert {entry.outcome for entry in project.reader.journal("flowers")} == {"done"}
 
 
-def test_two_applies_on_different_models_both_succeed(tmp_path: Path) -> None:
-    root = make_project(tmp_path)
+def test_two_applies_on_different_models_both_succeed(root: Path) -> None:
     write_spec(root, {"metadata": {"name": "trees"}}, name="trees")
     answers = raced(root, ("flowers", "trees"))
     assert [answer["code"] for answer in answers] == [0, 0]
@@ -48,9 +55,8 @@ def test_two_applies_on_different_models_both_succeed(tmp_path: Path) -> None:
 
 
 def test_the_one_who_comes_second_is_told_who_holds_the_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_project(tmp_path)
     ann, bob = Project(root, now=NOW, actor="ann"), Project(root, now=NOW, actor="bob")
     plan = bob.plan()
     seen: list[Any] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.state.places import Place
-from tests.state.servers import VARIABLE
+from tests.state.servers import VARIABLE, Server
 
 from tenure.core.errors import StateError, StateLocked
 from tenure.graph.resource import Sort
@@ -159,3 +159,23 @@ def stop_inside_a_write(said: Any, place: Place, go_on: Path) -> None:
 
     store.database.write(work)
     said.put(json.dumps([one.seq for one in passes]))
+
+
+def apply_until_the_server_stops(said: Any, root: Path, at: datetime, server: Server) -> None:
+    """Apply everything; the server stops when the model is trained. Says the result and the events, as plain data."""
+    import msgspec
+    from tests.engine.processes import Hooked
+
+    from tenure.core.events import Event
+    from tenure.engine import project as engine
+    from tenure.engine.compiling import stage_of
+
+    def crash(resource: Any) -> None:
+        if resource.local == "training/model":
+            server.stop("immediate")
+
+    engine.stage_of = lambda item: Hooked(stage_of(item), crash)  # type: ignore[assignment]
+    events: list[Event] = []
+    project = engine.Project(root, now=at, actor="ann", emit=events.append)
+    result = project.apply(project.plan())
+    said.put(msgspec.to_builtins([result, events]))

@@ -87,7 +87,20 @@ def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str
             )
         walk = _Walk(run, plan, desired, inputs, lease)
         walk.take()
-    after = run.store.read(plan.model)
+    try:
+        after = run.store.read(plan.model)
+    except StateError:
+        if not walk.error:
+            raise
+        # The state went away during a step, which is said already; so is what was done before.
+        done = sum(step.outcome == "done" for step in walk.steps)
+        return ModelResult(
+            model=plan.model,
+            serial=plan.serial + done,
+            steps=(*taken, *walk.steps),
+            error=walk.error,
+            exit_code=walk.exit_code,
+        )
     left = diff(desired, after, {local: walk.left_of(local, seen) for local, seen in inputs.items()}, run.now)
     return ModelResult(
         model=plan.model,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,33 +23,19 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
-from tenure.core.errors import StageError, StateError
-from tenure.spec.secrets import resolve_secrets
+from tenure.core.errors import StateError
 from tenure.state.database import Rows, Value, check_format
 from tenure.state.encoding import FORMAT, OLDEST_READABLE
-from tenure.state.postgres_errors import explain, never_connected
+from tenure.state.postgres_connecting import Connection, Connector
+from tenure.state.postgres_errors import explain
 from tenure.state.retrying import Lost, Retrying, Tell
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
-
 WRITES = "writes"
 """The table of the writes whose commit nobody has confirmed yet: one or two rows for each process."""
-
-_CONNECTING: Mapping[str, Any] = {
-    "fallback_application_name": "tenure",
-    "client_encoding": "UTF8",
-    "connect_timeout": 10,
-    # A server that went away without a word is noticed within half a minute instead of two hours.
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO {schema}"
 
@@ -69,9 +56,9 @@ class PostgresSchema:
     """
 
     def __init__(self, url: str, schema: str, seconds: float, tell: Tell, oldest: int = FORMAT) -> None:
-        self.url, self.schema, self.oldest = url, schema, oldest
+        self.schema, self.oldest = schema, oldest
         self._retrying = Retrying(seconds, tell)
-        self._place = "PostgreSQL"
+        self._connector = Connector(url)
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._there = False
@@ -82,7 +69,7 @@ class PostgresSchema:
     @property
     def place(self) -> str:
         """What messages call it; holds no secret."""
-        return f"{self._place}, schema {self.schema}"
+        return f"{self._connector.place}, schema {self.schema}"
 
     def look(self, work: Callable[[Rows | None], Value]) -> Value:
         """Do some reading on one consistent view; None when nothing was ever recorded."""
@@ -112,7 +99,7 @@ class PostgresSchema:
 
     def _look(self, work: Callable[[Rows | None], Value]) -> Value:
         try:
-            connection = self._connection = self._connection or self._connect()
+            connection = self._connection = self._connection or self._connected()
             connection.execute(self._sql(_READING))
             try:
                 self._there = self._there or self._known(partial(_select, connection), OLDEST_READABLE)
@@ -123,6 +110,12 @@ class PostgresSchema:
         except psycopg.Error as error:
             self._disconnect()
             raise explain(error, self.place) from error
+
+    def _connected(self) -> Connection:
+        connection = self._connector.connect()
+        # Nobody has to close a project; the server still hears that its client is gone.
+        weakref.finalize(self, connection.close)
+        return connection
 
     def _disconnect(self) -> None:
         self._there = False
@@ -227,8 +220,9 @@ class PostgresSchema:
 
         # The creator keeps the URL out of SQLAlchemy, whose messages and reprs show such things.
         engine = sa.create_engine(
-            "postgresql+psycopg://", creator=self._connect, use_native_hstore=False, pool_timeout=60
+            "postgresql+psycopg://", creator=self._connector.connect, use_native_hstore=False, pool_timeout=60
         )
+        weakref.finalize(self, engine.dispose)
         begin = self._sql(_WRITING).as_string()
 
         @sa.event.listens_for(engine, "begin")
@@ -236,43 +230,6 @@ class PostgresSchema:
             connection.exec_driver_sql(begin)
 
         return engine
-
-    # ---- connecting ----------------------------------------------------------------------------------------------
-
-    def _connect(self) -> Connection:
-        """A new connection, which begins transactions only when told to. Raises Lost and StateError."""
-        parameters = self._parameters()
-        host = parameters.get("host") or parameters.get("hostaddr") or "the local socket"
-        port = f":{parameters['port']}" if "port" in parameters else ""
-        self._place = f"PostgreSQL at {host}{port}, database {parameters.get('dbname', '(default)')}"
-        try:
-            return psycopg.connect(**{**_CONNECTING, **parameters}, autocommit=True, prepare_threshold=None)
-        except psycopg.Error as error:
-            if self._retrying.reached:
-                raise explain(error, self.place) from error
-            raise never_connected(error, self.place, self.url) from error
-
-    def _parameters(self) -> dict[str, Any]:
-        try:
-            url = resolve_secrets(self.url)
-        except StageError as error:
-            detail = error.detail.replace("and the spec refers", "and state.url refers").replace(
-                "the spec refers", "state.url refers"
-            )
-            raise StateError("The state cannot be opened", detail, error.hint) from error
-        try:
-            parameters = conninfo_to_dict(re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", url.strip()))
-        except psycopg.Error:
-            parameters = {}
-        if not parameters or "@" in str(parameters.get("host", "")):
-            # Neither chained nor quoted: the text holds the password.
-            raise StateError(
-                "The state cannot be opened",
-                f"What {self.url} stands for is not the URL of a PostgreSQL database.",
-                "Write it as postgresql://user:password@host:5432/database, with special characters of the password"
-                " percent-encoded (@ is %40).",
-            ) from None
-        return parameters
 
     def _sql(self, text: str) -> sql.Composed:
         return sql.SQL(cast(Any, text)).format(schema=sql.Identifier(self.schema))

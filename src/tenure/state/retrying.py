@@ -43,11 +43,6 @@ class Retrying:
         self._reached = False
         self._given_up = False
 
-    @property
-    def reached(self) -> bool:
-        """Whether the database has ever answered."""
-        return self._reached
-
     def run(
         self, attempt: Callable[[], Value], place: Callable[[], str], *, persistent: bool = True
     ) -> Value:
