@@ -26,11 +26,13 @@ def command(session: Session, overrides: tuple[str, ...], output: Path | None) -
     to go back, use tenure state import FILE --replace
     """
     from tenure.engine.surgery import backup
+    from tenure.render.page import line
 
-    path = backup(session.project(overrides), output)
+    project = session.project(overrides)
+    path = backup(project, output)
     if session.json:
         from tenure.render.answers import Written
 
         session.answer(Written(path))
-    session.tell(f"Written to {path}")
+    session.say([line(f"Written to {project.workspace.shown(path)}", kept=True)])
     return 0
