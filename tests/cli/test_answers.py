@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from tests.engine.projects import make_project, write_flowers
 
 from tenure.cli.main import run
@@ -38,7 +39,11 @@ def closed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SCHEMA = json.loads((ROOT / "schemas/answers.schema.json").read_text(encoding="utf-8"))
-VALIDATOR = Draft202012Validator(closed(SCHEMA), format_checker=Draft202012Validator.FORMAT_CHECKER)
+FORMATS = FormatChecker()
+FORMATS.checks("date-time", raises=ValueError)(
+    lambda text: datetime.fromisoformat(text).utcoffset() is not None
+)
+VALIDATOR = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
 
 Ask = Callable[..., list[dict[str, Any]]]
 

@@ -164,6 +164,10 @@ def test_a_key_says_what_it_is_and_what_changing_it_costs(
     assert costs.sentence in said
 
 
+def test_code_in_a_description_is_shown_as_code(editor: Editor) -> None:
+    assert "`tenure predict`" in editor.said(WHOLE + "deployment:\n  target:\n    type|: batch\n")
+
+
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
 def test_every_key_of_every_spec_says_its_cost(editor: Editor, path: Path) -> None:
     document, _ = read(path)

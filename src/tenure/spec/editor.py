@@ -24,6 +24,7 @@ _REF = "#/$defs/"
 _IN_PLACE = ("anyOf", "oneOf", "allOf")
 _INSIDE = ("items", "additionalProperties")
 _DEMANDS = ("required", "minProperties", "discriminator")
+_DATA = ("default", "examples", "enum", "const")
 _WORDS = ("title", "description", "default", "examples", "x-effect", "$comment")
 _COMPOSITION: dict[str, Schema] = {
     DEFAULTS: {
@@ -87,7 +88,8 @@ def editor_schema(document: Schema) -> Schema:
         words = {key: value for key, value in top["properties"][name].items() if key in _WORDS}
         top["properties"][name] = {**words, "doNotSuggest": True}
     top["properties"] |= {name: dict(value) for name, value in _COMPOSITION.items()}
-    return {**top, "allOf": conditions, "$defs": definitions | partial.definitions}
+    schema: Schema = _with_markup({**top, "allOf": conditions, "$defs": definitions | partial.definitions})
+    return schema
 
 
 # ---- what is shown over a key ----------------------------------------------------------------------------------------
@@ -140,6 +142,20 @@ def _with_cost(
     found |= {key: described(schema[key]) for key in _INSIDE if isinstance(schema.get(key), dict)}
     if "patternProperties" in schema:
         found["patternProperties"] = {key: described(one) for key, one in schema["patternProperties"].items()}
+    return found
+
+
+def _with_markup(schema: Any) -> Any:
+    """The same, with words that hold code between backticks given a second time as Markdown, for editors to show so."""
+    if isinstance(schema, list):
+        return [_with_markup(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: value if key in _DATA else _with_markup(value) for key, value in schema.items()}
+    words = schema.get("description")
+    if isinstance(words, str) and ("`" in words or "$ref" in schema):
+        # Beside `$ref` always: the words of what is referred to would be taken otherwise, where those are Markdown.
+        found["markdownDescription"] = words
     return found
 
 
