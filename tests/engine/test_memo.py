@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -182,6 +185,15 @@ def _rewrite(path: Path, old: str, new: str) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def _behind_a_link(path: Path) -> None:
+    """The spec becomes a link to the same text, and then the text changes where it lies now."""
+    target = path.parents[1] / "elsewhere.yaml"
+    path.rename(target)
+    path.symlink_to(target)
+    assert not remembered(path.parents[1]).acting
+    _rewrite(target, "botany", "garden")
+
+
 def _request() -> Fact:
     return Fact("f0", "flowers", "request", "k", "retrain", "auto", "More rows.", {}, NOW, "ann")
 
@@ -200,6 +212,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "spec": lambda root: _rewrite(root / "specs" / "flowers.yaml", "botany", "garden"),
     "spec gone": lambda root: (root / "specs" / "flowers.yaml").unlink(),
     "new spec": lambda root: write_spec(root, {"metadata": {"name": "roses"}}, "roses"),
+    "spec behind a link": lambda root: _behind_a_link(root / "specs" / "flowers.yaml"),
     "fragment": lambda root: _rewrite(root / "conf" / "monitoring" / "daily.yaml", "1d", "2d"),
     "project": lambda root: (root / "conf" / "config.yaml").write_text("state: {path: other.db}\n"),
     "environment variable": lambda root: os.environ.update({VARIABLE: "Something else."}),
@@ -316,6 +329,112 @@ def test_what_is_wrong_is_said_as_ever(applied: Path) -> None:
     with pytest.raises(SpecError) as twice:
         Project(applied, now=LATER).plan()
     assert "used twice" in twice.value.diagnostics[0].summary
+
+
+def test_a_mistake_is_told_without_reading_what_is_remembered(applied: Path, reading: Reading) -> None:
+    """But for specs about which there is something to say: a warning beside the error, a name that is used twice."""
+    write_spec(applied, {"metadata": {"name": "roses"}, "variables": {"unused": 1}}, "roses")
+    write_spec(applied, {"metadata": {"name": "tulips"}}, "tulips")
+    assert _applied(applied, NOW) == 0
+    remembered(applied)
+    write_spec(applied, {"metadata": {"name": "Not A Name"}}, "wrong")
+    for wrong, read in (
+        ({"metadata": {"name": "Not A Name"}}, {"wrong", "roses"}),
+        ({"metadata": {"name": "tulips"}}, {"wrong", "roses", "tulips"}),
+    ):
+        write_spec(applied, wrong, "wrong")
+        settle()
+        reading.files.clear()
+        with pytest.raises(SpecError) as found:
+            Project(applied, now=LATER).plan()
+        assert set(reading.files) == read
+        with pytest.raises(SpecError) as expected:
+            plan_afresh(Project(applied, now=LATER), (), (), True)
+        assert found.value.diagnostics == expected.value.diagnostics
+        assert len(found.value.diagnostics) == 2
+
+
+def test_variables_of_the_environment_are_seen(applied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that reaches the spec through `conf/`, and one that reaches `conf/` through the environment."""
+    variables = applied / "conf" / "env" / "dev.yaml"
+    variables.parent.mkdir(parents=True)
+    variables.write_text(f"variables: {{team: botany, note: '${{env:{VARIABLE}}}'}}\n")
+    write_spec(applied, {"metadata": {"owner": "${var.team}", "description": "${var.note}"}})
+    assert _applied(applied, LATER) == 0
+    assert not remembered(applied).changed
+    monkeypatch.setenv(VARIABLE, "Another text.")
+    same(changed := remembered(applied), Project(applied, now=LATER))
+    assert changed.acting
+    monkeypatch.setenv(VARIABLE, "Tells two flowers apart.")
+    assert not remembered(applied).changed
+    _rewrite(variables, "botany", "garden")
+    same(changed := remembered(applied), Project(applied, now=LATER))
+    assert changed.acting
+
+
+def test_what_computes_plans_is_named_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = tmp_path / "dist-packages"
+    libraries.mkdir()
+    monkeypatch.setattr(memo.site, "getsitepackages", lambda: [str(libraries)])
+    before = memo.tool()
+    assert memo.tool() == before
+    os.utime(libraries, ns=(1, 1))
+    assert memo.tool() != before
+
+
+def test_whatever_is_cut_off_or_flipped_is_no_answer(living: Path) -> None:
+    """Each byte at both ends, and hundreds between them: the file says what it said, or nothing."""
+    remembered(living)
+    path = memo_of(living)
+    good = path.read_bytes()
+    question = memo.question_of(living, (), True)
+    kept = memo.recall(living, question)
+    assert kept is not None
+    for position in {*range(80), *range(80, len(good), len(good) // 200), *range(len(good) - 20, len(good))}:
+        for content in (
+            good[:position],
+            good[:position] + bytes([good[position] ^ 0x41]) + good[position + 1 :],
+        ):
+            path.write_bytes(content)
+            assert memo.recall(living, question) is None
+    path.write_bytes(good)
+    assert memo.recall(living, question) == kept
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 40, 400])
+def test_bytes_that_fit_their_checksum_are_no_answer_either(applied: Path, length: int) -> None:
+    before = remembered(applied)
+    body = bytes(range(256)) * 2
+    check = zlib.crc32(body[:length]).to_bytes(4, "big")
+    memo_of(applied).write_bytes(memo.MAGIC + check + body[:length])
+    assert remembered(applied) == before
+
+
+def test_several_processes_share_one_memory(applied: Path) -> None:
+    """All of them find nothing remembered, look, and write at the same time; others read what one of them wrote."""
+    command = [sys.executable, "-m", "tenure.cli.main", "-C", str(applied), "--now", "2026-05-03T11:00:00Z"]
+    for cache in (False, True):
+        assert bool(list(applied.glob(".tenure/dev/cache/plans-*"))) is cache
+        running = [
+            subprocess.Popen([*command, "plan", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(4)
+        ]
+        answers = [process.communicate(timeout=60) for process in running]
+        assert [process.returncode for process in running] == [0] * 4, answers
+        assert len({out for out, _ in answers}) == 1
+    assert [path.suffix for path in (applied / ".tenure" / "dev" / "cache").iterdir()] == [".msgpack"]
+    assert memo.recall(applied, memo.question_of(applied, (), True)) is not None
+
+
+def test_what_a_killed_writer_left_is_removed_in_time(applied: Path) -> None:
+    remembered(applied)
+    left, writing = (memo_of(applied).with_name(f"plans-0-{name}.part") for name in ("left", "writing"))
+    for path in (left, writing):
+        path.write_bytes(b"tenure")
+    os.utime(left, (time.time() - 7200, time.time() - 7200))
+    remembered(applied, overrides=["env=dev"])
+    assert not left.exists()
+    assert writing.exists()
 
 
 @pytest.mark.parametrize(
