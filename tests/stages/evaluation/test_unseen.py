@@ -54,3 +54,14 @@ def test_the_same_numbers_read_as_integers_compare_equal(tmp_path: Path) -> None
 def test_without_a_recorded_snapshot_every_row_counts(tmp_path: Path) -> None:
     test = table([(1.0, "a", "test")])
     assert unseen_rows(test, _Version({}), _Context(tmp_path)).all()  # type: ignore[arg-type]
+
+
+def test_an_adopted_champion_may_have_seen_every_row_that_was_there(tmp_path: Path) -> None:
+    context = _Context(tmp_path / "blobs")
+    old = table([(1.0, "a", "train"), (2.0, "b", "validation"), (3.0, "a", "test")])
+    pq.write_table(old, tmp_path / "old.parquet")
+    champion = _Version(
+        {"snapshot": context.artifacts.put_file(tmp_path / "old.parquet")}, adopted={"by": "ann"}
+    )
+    test = table([(1.0, "a", "test"), (3.0, "a", "test"), (9.0, "a", "test")])
+    assert unseen_rows(test, champion, context).tolist() == [False, False, True]  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ def record(local: str, value: dict[str, Any]) -> Record:
     return Record(f"m/{local}", "artifact", "", "", "", {}, {}, "sha256:x", value, {}, {}, NOW, "a", "a", 1)  # type: ignore[arg-type]
 
 
-def card(**texts: str) -> str:
+def card(adopted: dict[str, Any] | None = None, **texts: str) -> str:
     records = {
         "data/snapshot": record(
             "data/snapshot",
@@ -61,6 +61,9 @@ def card(**texts: str) -> str:
             "seed": 7,
         },
     }
+    if adopted:
+        version["adopted"] = adopted
+        records["evaluation/report"].value["caution"] = "It may have seen the test part."
     config = {"metadata": {"name": "m", "owner": "team | <b>x</b>"}, "governance": texts}
     return markdown("m", config, version, records)
 
@@ -88,3 +91,20 @@ def test_facts_are_in_it_and_missing_texts_are_named() -> None:
 def test_texts_cannot_break_out_of_their_cell() -> None:
     row = next(line for line in card().splitlines() if line.startswith("| Owner"))
     assert row == "| Owner | team \\| &lt;b>x&lt;/b> |"
+
+
+def test_an_adopted_model_says_where_it_comes_from_and_claims_no_training() -> None:
+    origin = {"path": "models/a|b.skops", "type": "skops", "digest": "sha256:f", "by": "ann", "at": "2026-01-02",
+              "made_with": "scikit-learn 1.4.0"}  # fmt: skip
+    text = card(adopted=origin)
+    for fact in (
+        "| Adopted from | `models/a\\|b.skops` (skops) |",
+        "| Digest of the file | `sha256:f` |",
+        "| Adopted by | ann, 2026-01-02 |",
+        "| Made with | scikit-learn 1.4.0 |",
+        "It may have seen the test part.",
+        "The model was fitted elsewhere.",
+    ):
+        assert fact in text
+    assert "2026-01-01T00:00:00Z" not in text.partition("## Intended use")[0]
+    assert "Seed" not in text

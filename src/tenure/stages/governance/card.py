@@ -52,17 +52,7 @@ def _lines(
         yield ""
     yield from _data(snapshot, version["lineage"]["data"])
     yield from _evaluation(records.get("evaluation/report"))
-    yield "## Training"
-    yield ""
-    yield from _table(
-        ("", ""),
-        [
-            ("Trials", search.get("trials")),
-            (f"Cross-validated {search.get('metric')}", number(search.get("score"))),
-            ("Seed", version["lineage"]["seed"]),
-            *((f"`{name}`", number(value)) for name, value in sorted(search.get("params", {}).items())),
-        ],
-    )
+    yield from _training(search, version)
     yield "## Lineage"
     yield ""
     lineage = version["lineage"]
@@ -119,6 +109,24 @@ def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]
         (f"Source {name}", f"`{short(seen.get('digest') or '')}`") for name, seen in data["sources"].items()
     ]
     yield from _table(("", ""), rows)
+
+
+def _training(search: Mapping[str, Any], version: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Training"
+    yield ""
+    if "adopted" in version:
+        yield "The model was fitted elsewhere. Nothing was searched or fitted here."
+        yield ""
+        return
+    yield from _table(
+        ("", ""),
+        [
+            ("Trials", search.get("trials")),
+            (f"Cross-validated {search.get('metric')}", number(search.get("score"))),
+            ("Seed", version["lineage"]["seed"]),
+            *((f"`{name}`", number(value)) for name, value in sorted(search.get("params", {}).items())),
+        ],
+    )
 
 
 def _evaluation(report: Record | None) -> Iterator[str]:
