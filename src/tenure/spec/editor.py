@@ -20,6 +20,9 @@ Schema = dict[str, Any]
 PARTIAL = "Partial_"
 """Begins the name of a definition whose required keys may come from a fragment."""
 
+REFERENCE = "Reference"
+"""The definition of a reference such as `${var.x}`, which may stand in the place of a scalar."""
+
 _REF = "#/$defs/"
 _IN_PLACE = ("anyOf", "oneOf", "allOf")
 _INSIDE = ("items", "additionalProperties")
@@ -165,7 +168,7 @@ def _members(schema: Schema) -> Iterator[Schema]:
 
 
 def _is_reference(schema: Schema) -> bool:
-    return bool(schema.get("$ref") == f"{_REF}Reference")
+    return bool(schema.get("$ref") == f"{_REF}{REFERENCE}")
 
 
 def _kind(schema: Schema, definitions: Mapping[str, Schema]) -> str:

@@ -16,9 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from tenure.spec.base import SpecModel
-from tenure.spec.editor import editor_schema
+from tenure.spec.editor import REFERENCE, editor_schema
 
-_REFERENCE = "Reference"
 _REFERENCE_SCHEMA = {
     "title": "Reference",
     # No description: editors would show it over a field instead of the field's own.
@@ -58,7 +57,7 @@ def schema_of(document: type[SpecModel], *, composed: bool = True) -> dict[str, 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,
-        "$defs": {**definitions, _REFERENCE: _REFERENCE_SCHEMA},
+        "$defs": {**definitions, REFERENCE: _REFERENCE_SCHEMA},
     }
     return editor_schema(schema) if composed else schema
 
@@ -90,7 +89,7 @@ def _with_reference(schema: dict[str, Any], definitions: Mapping[str, Any]) -> d
     if any(_is_free_text(member) for member in members):
         return schema
     kept = {key: schema.pop(key) for key in _ANNOTATIONS if key in schema}
-    return {**kept, "anyOf": [*schema.get("anyOf", [schema]), {"$ref": f"#/$defs/{_REFERENCE}"}]}
+    return {**kept, "anyOf": [*schema.get("anyOf", [schema]), {"$ref": f"#/$defs/{REFERENCE}"}]}
 
 
 def _inside(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
