@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import yaml
@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 Edit = tuple[Path, Any]
 """A path of a document and the value to put there; None removes the key."""
 
-FIXED = {("apiVersion",), ("kind",), ("metadata", "name")}
+FIXED = {("apiVersion",), ("kind",), ("metadata", "name"), ("lifecycle", "moved_from")}
 """What makes the document another one is not an edit of it; renaming a model is a rule of its own."""
 DAYS = ("2026-05-10", "2026-06-01", "2026-12-31", "2027-05-01")
 """Dates near the time at which sequences begin: some are soon over."""
@@ -30,9 +30,14 @@ def schema() -> dict[str, Any]:
     return schema_of(Model, composed=False)
 
 
-def edits(document: dict[str, Any]) -> list[Edit]:
+def edits(document: dict[str, Any]) -> tuple[Edit, ...]:
     """Every single edit of a document: another value, one more, one fewer; most of them are valid."""
-    return list(_object(schema(), document, ()))
+    return _edits(json.dumps(document))
+
+
+@lru_cache(maxsize=256)
+def _edits(document: str) -> tuple[Edit, ...]:
+    return tuple(_object(schema(), json.loads(document), ()))
 
 
 def edited(document: dict[str, Any], edit: Edit) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def _object(node: dict[str, Any], value: dict[str, Any], path: Path) -> Iterator
         if here in FIXED:
             continue
         present = value.get(key)
-        for candidate in _candidates(child):
+        for candidate in _candidates(child) if here != ("metadata",) else ():
             if candidate != present:
                 yield here, candidate
         if present is not None:

@@ -31,12 +31,18 @@ from tenure.lifecycle import Model
 from tenure.plan.change import Plan, from_json, to_json
 from tenure.spec.base import config_of, effects_of
 from tenure.stages.base import Observed
+from tenure.stages.evaluation.section import Evaluation
+from tenure.stages.features.section import Features
+from tenure.stages.governance.section import Governance
+from tenure.stages.retirement.section import Retirement
 from tenure.state.record import Fact, ModelState, Observation
 
 LOCALS = (
     "data/snapshot", "features/recipe", "training/search", "training/model", "evaluation/report", "governance/version",
-    "governance/approval", "retirement/policy", "deployment/endpoint", "monitoring/monitor",
+    "governance/approval", "retirement/policy", "lifecycle/protection", "deployment/endpoint", "monitoring/monitor",
 )  # fmt: skip
+SLOW = {("data",), ("features",), ("training",)}
+"""Sections whose edits, chosen at random, make real training slow or impossible; `retune` edits them in real sequences."""
 HOUR, DAY = 3600.0, 86400.0
 environments = st.sampled_from(("dev", "dev", "prod"))
 places = st.sampled_from(LOCALS)
@@ -95,7 +101,8 @@ class Life(RuleBasedStateMachine):
         return sorted(self.world.docs)
 
     def edits(self) -> list[tuple[str, documents.Edit]]:
-        return [(file, edit) for file in self.files() for edit in documents.edits(self.world.docs[file])]
+        found = [(file, edit) for file in self.files() for edit in documents.edits(self.world.docs[file])]
+        return [(file, edit) for file, edit in found if edit[0][:1] not in SLOW] if self.real else found
 
     def recorded(self, env: str) -> dict[str, ModelState]:
         return self.world.states(env) if (self.world.root / ".tenure" / env).exists() else {}
@@ -112,7 +119,7 @@ class Life(RuleBasedStateMachine):
     )
     def begin(self, models: list[str], applied: bool) -> None:
         self.steps.append(["begin", {"models": models, "applied": applied}])
-        self.world.begin(models)
+        self.world.begin([model for model in models if model in self.world.templates] or ["plain"])
         if applied:
             self._apply_all("dev")
 
@@ -128,6 +135,25 @@ class Life(RuleBasedStateMachine):
         if _document(self.world, before) is not None and _document(self.world, self.world.docs[file]) is None:
             invariants.always(self.world)  # a wrong spec is said to be wrong, by every way to plan
             self.world.write_spec(file, before, style)
+
+    @precondition(lambda self: self.world.docs)
+    @happens(
+        file=chosen(files),
+        change=st.sampled_from(
+            (
+                (("training", "seed"), 1),
+                (("training", "seed"), 2),
+                (("training", "limits", "max_trials"), 2),
+                (("data", "cleaning"), [{"type": "drop_duplicates"}]),
+                (("data", "checks"), [{"type": "row_count", "min": 10}]),
+                (("features", "numeric", "scaling"), "minmax"),
+                (("training", "algorithms", "ridge"), {}),
+            )
+        ),
+    )
+    def retune(self, file: str, change: documents.Edit) -> None:
+        """Something that renews a model, and that a real search can do in a moment."""
+        self.world.write_spec(file, documents.edited(self.world.docs[file], change))
 
     @precondition(lambda self: self.world.docs)
     @happens(file=chosen(files), style=st.sampled_from(documents.STYLES))
@@ -162,10 +188,10 @@ class Life(RuleBasedStateMachine):
     def bring_file_back(self, file: str) -> None:
         self.world.write_spec(file, self.world.gone.pop(file))
 
-    @happens(model=st.sampled_from(sorted(TEMPLATES)))
+    @happens(model=chosen(lambda self: sorted(self.world.templates)))
     def add_model(self, model: str) -> None:
         self.world.gone.pop(f"specs/{model}.yaml", None)
-        self.world.write_spec(f"specs/{model}.yaml", copy.deepcopy(TEMPLATES[model]))
+        self.world.write_spec(f"specs/{model}.yaml", copy.deepcopy(self.world.templates[model]))
 
     @precondition(lambda self: self.world.docs)
     @happens(file=chosen(files), state=st.sampled_from(("active", "deprecated", "deprecated", "retired")))
@@ -210,6 +236,7 @@ class Life(RuleBasedStateMachine):
         old, new = _document(self.world, before), _document(self.world, after)
         if old is None or new is None:
             return None
+        old, new = _with_defaults(old), _with_defaults(new)
         effects = effects_of(old) | effects_of(new)
         leaves = [dict(flatten(config_of(document))) for document in (old, new)]
         paths = {path for path in leaves[0].keys() | leaves[1].keys() if leaves[0].get(path) != leaves[1].get(path)}
@@ -312,9 +339,23 @@ class Life(RuleBasedStateMachine):
             self.world.script.failing[place] = (when, error)
             self._applied(env, plan)
 
+    @precondition(lambda self: self.world.docs)
+    @happens(env=environments, edit=chosen(edits), at=st.integers(0, 10_000), resume=st.booleans())
+    def edit_and_kill(self, env: str, edit: tuple[str, documents.Edit], at: int, resume: bool) -> None:
+        """An edit that is killed while it is carried out for the first time."""
+        file, change = edit
+        before = self.world.docs[file]
+        self.world.write_spec(file, documents.edited(before, change))
+        if self.world.plan(env) is None:
+            self.world.write_spec(file, before)
+        self._killed(env, at, [], resume=resume)
+
     @happens(env=environments, at=st.integers(0, 10_000), again=st.lists(st.integers(1, 200), max_size=2), resume=st.booleans())
     def apply_killed(self, env: str, at: int, again: list[int], resume: bool) -> None:
         """Killed at any effect, perhaps while it is taken up again too; then it ends as if it had not been."""
+        self._killed(env, at, again, resume=resume)
+
+    def _killed(self, env: str, at: int, again: list[int], *, resume: bool) -> None:
         plan = self.world.plan(env)
         if plan is None or not plan.acting:
             return
@@ -322,7 +363,7 @@ class Life(RuleBasedStateMachine):
         whole = faults.run(twin.root, twin.applying(env, plan))
         if whole.answer.get("raised") or whole.effects == 0:
             return
-        points = [1 + at % whole.effects, *again]
+        first, points = plan, [1 + at % whole.effects, *again]
         for point in points:
             plan = self.world.plan(env)
             assert plan is not None
@@ -334,11 +375,14 @@ class Life(RuleBasedStateMachine):
             plan = self.world.plan(env)
             assert plan is not None
             self._applied(env, plan)
-            self._taken_up(env, twin, whole)
+            self._taken_up(env, twin, whole, first)
         shutil.rmtree(twin.root)
 
-    def _taken_up(self, env: str, twin: World, whole: faults.Ended) -> None:
-        if whole.answer.get("code") in (0, 3):
+    def _taken_up(self, env: str, twin: World, whole: faults.Ended, first: Plan) -> None:
+        subjects = {model.digest for model in first.models}
+        # What people decided about a plan is about that plan; what a killed apply of it left to do is another one.
+        decided = any(one.subject in subjects for state in self.world.states(env).values() for one in state.approvals)
+        if whole.answer.get("code") in (0, 3) and not decided:
             invariants.converged(self.world, twin, env)
 
     @happens(env=environments, at=st.integers(1, 300), kind=st.sampled_from(("full disk", "stop", "stop twice")))
@@ -504,12 +548,74 @@ class Life(RuleBasedStateMachine):
             assert run or before == after, "looking changed what is recorded"
         self.world.script.seen = {}
 
-    def _asked(self, ask: Callable[[], Any]) -> None:
-        """What a person asks for may be refused with a sentence, never with a traceback."""
+    # ---- names, environments, leaving ------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.docs)
+    @happens(file=chosen(files), name=st.sampled_from(("renamed", "plain", "guarded")), said=st.booleans())
+    def rename_model(self, file: str, name: str, said: bool) -> None:
+        """Another name in the spec; with `moved_from` what is recorded comes along, without it is another model."""
+        document = self.world.docs[file]
+        old = document["metadata"]["name"]
+        if any(one["metadata"]["name"] == name for one in self.world.docs.values()):
+            return
+        lifecycle = {**(document.get("lifecycle") or {}), "moved_from": old} if said else document.get("lifecycle")
+        if said:
+            self.world.asked_to_move.add((old, name))
+        self.world.write_spec(
+            file, {**document, "metadata": {**document["metadata"], "name": name}, "lifecycle": lifecycle or {}}
+        )
+
+    @happens(where=chosen(models), name=st.sampled_from(("renamed", "plain")))
+    def move_in_the_state(self, where: tuple[str, str], name: str) -> None:
+        env, old = where
+        self.world.asked_to_move.add((old, name))
+        with self.world.project(env) as project:
+            self._asked(lambda: project.move(old, name))
+
+    @happens(where=chosen(models))
+    def forget(self, where: tuple[str, str]) -> None:
+        """Refused for everything that serves, is protected or has ended."""
+        env, model = where
+        before = self.recorded(env).get(model)
+        if before is None:
+            return
+        self.world.asked_to_forget.add(model)
+        with self.world.project(env) as project:
+            refused = self._asked(lambda: project.forget(model, reason="no longer used"))
+        invariants.protection_held(before, refused)
+
+    @happens(models=st.lists(st.sampled_from(("plain", "guarded", "renamed")), max_size=2, unique=True))
+    def set_removed(self, models: list[str]) -> None:
+        """What the configuration says may leave the state; with a spec of that name it is refused."""
+        self.world.removed = models
+        self.world.asked_to_forget |= {*models}
+        self.world.write_conf()
+
+    @precondition(lambda self: self.world.docs)
+    @happens(file=chosen(files), origin=environments, env=environments)
+    def promote(self, file: str, origin: str, env: str) -> None:
+        """The version of one environment in another one, by its digests."""
+        model = self.world.docs[file]["metadata"]["name"]
+        if origin == env or model not in self.recorded(origin):
+            return
+        with self.world.project(env) as project, self.world.project(origin) as other:
+            try:
+                plan = project.promotion(model, other)
+            except TenureError:
+                return
+        applied = self._applied(env, plan)
+        after = self.recorded(env).get(model)
+        if after is not None:
+            invariants.what_is_promoted_is_the_same(plan, self.recorded(origin)[model], after, applied)
+
+    def _asked(self, ask: Callable[[], Any]) -> bool:
+        """What a person asks for may be refused with a sentence, never with a traceback; says whether it was."""
         try:
             ask()
         except TenureError as error:
             assert error.summary
+            return True
+        return False
 
 
 def _document(world: World, data: dict[str, Any]) -> Model | None:
@@ -521,4 +627,8 @@ def _document(world: World, data: dict[str, Any]) -> Model | None:
         return None
 
 
-TestLife = Life.TestCase
+def _with_defaults(document: Model) -> Model:
+    """A section that is left out means the same as one without any field, where there is always one."""
+    sections = {"features": Features, "evaluation": Evaluation, "governance": Governance, "retirement": Retirement}
+    absent = {name: section() for name, section in sections.items() if getattr(document, name) is None}
+    return document.model_copy(update=absent)

@@ -25,6 +25,7 @@ from tests.fuzz.standins import Script, Staged
 
 from tenure.core import files
 from tenure.core.errors import TenureError
+from tenure.engine import memo
 from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
@@ -84,6 +85,13 @@ TEMPLATES = {"plain": PLAIN, "guarded": GUARDED, "changing": merged(PLAIN, {
     "evaluation": {"gates": []},
     "retirement": {"on_match": "deprecate", "criteria": [{"type": "age", "since_last_training": "36h"}]},
 })}  # fmt: skip
+QUICK: dict[str, Any] = {
+    "training": {"limits": {"max_trials": 1}, "cross_validation": {"folds": 2}},
+    "evaluation": {"resamples": 100},
+}
+"""What keeps real training short."""
+REAL = {name: merged(TEMPLATES[name], QUICK) for name in ("plain", "changing")}
+"""The specs for sequences that train: their data are there."""
 VARIABLES: dict[str, dict[str, Any]] = {"dev": {"seed": 1, "trials": 2}, "prod": {"seed": 1, "trials": 3}}
 
 
@@ -127,6 +135,7 @@ class World:
         self.root = root
         self.now = BEGINNING
         self.script = Script(real=real)
+        self.templates = REAL if real else TEMPLATES
         self.docs: dict[str, dict[str, Any]] = {}
         self.styles: dict[str, str] = {}
         self.gone: dict[str, dict[str, Any]] = {}
@@ -136,6 +145,9 @@ class World:
         self.ledgers = {env: Ledger() for env in ENVIRONMENTS}
         self.rows = {"flowers.csv": 0, "other-1.csv": 0}
         self.written = 0.0
+        self.asked_to_forget: set[str] = set()
+        self.asked_to_move: set[tuple[str, str]] = set()
+        self.removed: list[str] = []
         self.kills = 0
         self.applies = 0
 
@@ -146,9 +158,8 @@ class World:
         for name in self.rows:
             self.write_data(name, 0)
         self.write_conf()
-        self._write("conf/config.yaml", "defaults: [{env: dev}, {state: sqlite}, {artifacts: local}, _self_]\n")
         for model in models:
-            self.write_spec(f"specs/{model}.yaml", copy.deepcopy(TEMPLATES[model]))
+            self.write_spec(f"specs/{model}.yaml", copy.deepcopy(self.templates[model]))
 
     def write_spec(self, file: str, document: dict[str, Any], style: str = "plain") -> None:
         """Write a spec in one of the ways a document can be written."""
@@ -166,11 +177,15 @@ class World:
         for env in ENVIRONMENTS:
             content = yaml.safe_dump({"name": env, "variables": self.variables[env]})
             self._write(f"conf/env/{env}.yaml", content)
+        entries = [{"model": model, "reason": "no longer used"} for model in self.removed]
+        start = "defaults: [{env: dev}, {state: sqlite}, {artifacts: local}, _self_]\n"
+        self._write("conf/config.yaml", start + (yaml.safe_dump({"removed": entries}) if entries else ""))
         self._write("conf/monitoring/daily.yaml", f"window: {{size: {self.window}}}\n")
 
     def write_data(self, name: str, edition: int) -> None:
         """The edition of a data file; edition 0 is the first."""
-        write_flowers(self.root / "data" / name, rows=24 + 3 * edition, seed=5 + edition)
+        rows = 120 if self.script.real else 24
+        write_flowers(self.root / "data" / name, rows=rows + 3 * edition, seed=5 + edition)
         self.rows[name] = edition
         self.touched()
 
@@ -276,6 +291,7 @@ def in_force(script: Script, words: str = "Some words.") -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "stage_of", lambda item: Staged(stage_of(item), script))
         patch.setattr(files, "_TICK_NS", int(TICK * 0.8e9))
+        patch.setattr(memo, "tool", lambda: "this version")  # looked up once, not at every plan
         patch.setenv(SECRET, CANARY)
         patch.setenv(WORDS, words)
         yield
