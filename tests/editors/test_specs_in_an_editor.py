@@ -242,6 +242,20 @@ def test_a_broken_spec_says_what_is_wrong(editor: Editor, wrong: str, message: s
     assert editor.problems(WHOLE) == [], "and is silent again when it is repaired"
 
 
+# Of the specs that `tenure validate` refuses, those whose mistake can be seen without composing and without data.
+SEEN_AT_ONCE = (
+    "adopt", "adopt-fields", "bad-name", "colon-in-value", "duplicate-key", "merge-conflict", "missing-sections",
+    "misspelt-keys", "not-a-spec", "old-version", "out-of-range", "tabs", "two-documents", "unclosed-quote",
+    "wrong-kinds", "wrong-types",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEN_AT_ONCE)
+def test_the_editor_refuses_what_validation_refuses(editor: Editor, name: str) -> None:
+    text = (ROOT / "tests/scenarios/broken" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert editor.problems(text if "yaml-language-server" in text else MODELINE + text)
+
+
 # ---- fragments -------------------------------------------------------------------------------------------------------
 
 HALF = ENVELOPE + (
