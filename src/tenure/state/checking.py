@@ -6,10 +6,8 @@ done is for whoever shows them.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -20,8 +18,8 @@ from tenure.state import chain, encoding, listing
 from tenure.state.database import Rows
 from tenure.state.encoding import FORMAT, instant
 from tenure.state.exporting import AUDIT_COLUMNS, audit_event, paged
-from tenure.state.record import Record
 from tenure.state.store import AuditEvent, AuditHead
+from tenure.state.vouching import Vouching
 
 Kind = Literal[
     "format",
@@ -48,18 +46,17 @@ class Flaw(msgspec.Struct, frozen=True):
 
 def flaws(rows: Rows, *, file: bool) -> Iterator[Flaw]:
     """Everything that is wrong with a state, check after check. `file`: it is a SQLite file, which may be broken."""
-    with closing(sqlite3.connect("")) as made:
-        made.execute("CREATE TABLE made (key BLOB PRIMARY KEY, said BLOB, subject TEXT) WITHOUT ROWID")
+    with Vouching() as vouching:
         checks = (
             _format(rows),
             _pages(rows) if file else (),
             _documents(rows),
-            _records(rows, made),
+            _records(rows, vouching),
             heads(rows),
             _rest(rows),
             _steps(rows),
             _leases(rows),
-            _audit(rows, made),
+            _audit(rows, vouching),
         )
         for check in checks:
             try:
@@ -89,7 +86,7 @@ def _documents(rows: Rows) -> Iterator[Flaw]:
             yield Flaw("unreadable", f"document {number}", f"It is not what its digest {digest} says.")
 
 
-def _records(rows: Rows, made: sqlite3.Connection) -> Iterator[Flaw]:
+def _records(rows: Rows, vouching: Vouching) -> Iterator[Flaw]:
     models: dict[str, int] = dict(rows("SELECT model, serial FROM models", {}))
     documents = {number for (number,) in rows("SELECT id FROM documents", {})}
     causes = {fact for (fact,) in rows("SELECT id FROM facts", {})}
@@ -123,8 +120,7 @@ def _records(rows: Rows, made: sqlite3.Connection) -> Iterator[Flaw]:
                 f"Record {number} names the cause {unknown[0]}, which is not there.",
                 model,
             )
-        said = (key_of(record.apply_id, record.serial, local), said_of(record), f"{subject}, record {number}")
-        made.execute("INSERT OR REPLACE INTO made VALUES (?, ?, ?)", said)
+        vouching.add(model, local, record, f"{subject}, record {number}")
 
 
 def heads(rows: Rows) -> Iterator[Flaw]:
@@ -201,18 +197,15 @@ def _leases(rows: Rows) -> Iterator[Flaw]:
             yield Flaw("lease", holding.model, text, holding.model)
 
 
-def _audit(rows: Rows, made: sqlite3.Connection) -> Iterator[Flaw]:
+def _audit(rows: Rows, vouching: Vouching) -> Iterator[Flaw]:
     ((lineage, seq, last),) = rows("SELECT lineage, audit_seq, audit_hash FROM meta", {})
     wrong: list[Flaw] = []
 
     def events() -> Iterator[AuditEvent]:
         for row in paged(rows, f"SELECT {AUDIT_COLUMNS} FROM audit WHERE seq > :after ORDER BY seq", -1):
             event = audit_event(row)
-            contradiction = _said_otherwise(event, made)
-            if contradiction:
-                wrong.append(
-                    Flaw("unvouched", contradiction, f"Event {event.seq} of the audit log says otherwise.")
-                )
+            if other := vouching.hear(event):
+                wrong.append(Flaw("unvouched", other, f"Event {event.seq} of the audit log says otherwise."))
             yield event
 
     try:
@@ -222,44 +215,13 @@ def _audit(rows: Rows, made: sqlite3.Connection) -> Iterator[Flaw]:
         return
     yield from (Flaw("audit", f"event {problem.seq}", problem.text) for problem in problems)
     yield from wrong
-    for (subject,) in made.execute("SELECT subject FROM made ORDER BY subject"):
+    for subject in vouching.left():
         yield Flaw("unvouched", subject, "The audit log does not mention it.")
-
-
-def _said_otherwise(event: AuditEvent, made: sqlite3.Connection) -> str:
-    """The record that an event is about when the two differ; empty otherwise. It then counts as vouched for."""
-    data: Mapping[str, Any] = event.data
-    if event.action != "step.done" or "digest" not in data or "serial" not in data:
-        return ""
-    key = key_of(data.get("apply"), data["serial"], event.subject.partition("/")[2])
-    found = made.execute("SELECT said, subject FROM made WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        return ""
-    made.execute("DELETE FROM made WHERE key = ?", (key,))
-    same = found[0] == hashed(
-        [data["digest"], data.get("fingerprint"), data.get("artifacts"), data.get("ordinal")]
-    )
-    return "" if same else str(found[1])
 
 
 def is_address(text: str) -> bool:
     """Whether this names a resource: model, stage and noun."""
     return len(parts := text.split("/")) == 3 and all(parts)
-
-
-def key_of(apply_id: Any, serial: Any, local: str) -> bytes:
-    """Which step made a record: the audit log names it the same way, also after the model got another name."""
-    return hashed([apply_id, serial, local])
-
-
-def said_of(record: Record) -> bytes:
-    """What the audit log says about a record when it is made."""
-    return hashed([record.digest, record.fingerprint, record.artifacts, record.ordinal])
-
-
-def hashed(value: Any) -> bytes:
-    """Sixteen bytes that stand for a value."""
-    return hashlib.blake2b(encoding.encode(value), digest_size=16).digest()
 
 
 _TABLES: tuple[tuple[str, msgspec.json.Decoder[Any], tuple[str, ...], str], ...] = (

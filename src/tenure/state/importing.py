@@ -8,9 +8,7 @@ of the audit log, what the log says about each record), so that nothing gets in 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -21,10 +19,11 @@ from tenure.core.address import Address
 from tenure.core.digest import HASH_VERSION, digest_bytes
 from tenure.core.errors import StateError, StateTooNew
 from tenure.state import chain, encoding, exporting
-from tenure.state.checking import hashed, is_address, key_of, said_of
+from tenure.state.checking import is_address
 from tenure.state.encoding import FORMAT, instant
 from tenure.state.exporting import EXPORT_VERSION, Line
 from tenure.state.store import AuditEvent
+from tenure.state.vouching import Vouching
 
 Value = TypeVar("Value")
 
@@ -48,10 +47,8 @@ class Contents(msgspec.Struct, frozen=True):
 
 def verify(path: Path) -> Contents:
     """Read a whole export and check everything in it. Raises StateError, naming the line, for anything wrong."""
-    with _opened(path) as stream, closing(sqlite3.connect("")) as made:
-        # Keys of all records, on disk as soon as they are many.
-        made.execute("CREATE TABLE made (key BLOB PRIMARY KEY, said BLOB) WITHOUT ROWID")
-        return _Reading(path, stream, made).take()
+    with _opened(path) as stream, Vouching() as vouching:
+        return _Reading(path, stream, vouching).take()
 
 
 def lines(path: Path, end: exporting.End) -> Iterator[Line]:
@@ -69,13 +66,13 @@ def lines(path: Path, end: exporting.End) -> Iterator[Line]:
 class _Reading:
     """One pass over an export, in the order its lines must have."""
 
-    def __init__(self, path: Path, stream: BinaryIO, made: sqlite3.Connection) -> None:
-        self.path, self.stream, self.made = path, stream, made
+    def __init__(self, path: Path, stream: BinaryIO, vouching: Vouching) -> None:
+        self.path, self.stream, self.vouching = path, stream, vouching
         self.hasher = hashlib.sha256()
         self.number = self.in_hand = 0
         self.documents: set[bytes] = set()
         self.facts: set[str] = set()
-        self.models = self.records = self.vouched = 0
+        self.models = self.records = 0
         self.ahead: Line = self._next()
 
     # ---- the file as a whole -------------------------------------------------------------------------------------
@@ -97,7 +94,8 @@ class _Reading:
             raise self._wrong("the checksum in the last line is not that of the lines before it")
         if self.stream.read(1):
             raise self._wrong("something follows the last line")
-        return Contents(state, end, self.models, self.records, events, self.records - self.vouched)
+        unvouched = sum(1 for _ in self.vouching.left())
+        return Contents(state, end, self.models, self.records, events, unvouched)
 
     def _known(self, state: exporting.State) -> None:
         if state.export > EXPORT_VERSION or state.format > FORMAT or state.hash_version > HASH_VERSION:
@@ -151,7 +149,8 @@ class _Reading:
             nonlocal count
             for line in self._all(exporting.Audit):
                 count += 1
-                self._vouch(line.event)
+                if other := self.vouching.hear(line.event):
+                    raise self._wrong(f"a record of {other} is not what the audit log says was recorded")
                 yield line.event
 
         problems = chain.verify(events(), state.audit)
@@ -213,10 +212,7 @@ class _Reading:
             raise self._wrong("the record has a number that its model has not reached")
         if self._instant(line.at) != line.at:
             raise self._wrong(f"{line.at!r} is no time of a record")
-        self.made.execute(
-            "INSERT OR REPLACE INTO made VALUES (?, ?)",
-            (key_of(made.apply_id, made.serial, address.local), said_of(made)),
-        )
+        self.vouching.add(address.model, address.local, made, made.address)
         return address.local, made.ordinal or 0
 
     def _facts(self, model: exporting.Model) -> None:
@@ -233,20 +229,6 @@ class _Reading:
             self.facts.add(fact.id)
             if fact.settled_at is None:
                 open_ones.add(fact.key)
-
-    def _vouch(self, event: AuditEvent) -> None:
-        """Hold what the log says about a record against the record itself."""
-        data = event.data
-        if event.action != "step.done" or "digest" not in data or "serial" not in data:
-            return
-        key = key_of(data.get("apply"), data["serial"], event.subject.partition("/")[2])
-        found = self.made.execute("SELECT said FROM made WHERE key = ?", (key,)).fetchone()
-        if found is None:
-            return
-        said = hashed([data["digest"], data.get("fingerprint"), data.get("artifacts"), data.get("ordinal")])
-        if found[0] != said:
-            raise self._wrong(f"a record of {event.subject} is not what the audit log says was recorded")
-        self.vouched += 1
 
     # ---- one line ------------------------------------------------------------------------------------------------
 
