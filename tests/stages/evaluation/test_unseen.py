@@ -12,8 +12,9 @@ from tenure.stages.evaluation.unseen import unseen_rows
 
 
 class _Context:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, timestamp: str | None = None) -> None:
         self.artifacts = FolderArtifactStore(root)
+        self.records = {"data/snapshot": _Version({}, timestamp=timestamp)}
 
 
 class _Version:
@@ -65,3 +66,14 @@ def test_an_adopted_champion_may_have_seen_every_row_that_was_there(tmp_path: Pa
     )
     test = table([(1.0, "a", "test"), (3.0, "a", "test"), (9.0, "a", "test")])
     assert unseen_rows(test, champion, context).tolist() == [False, False, True]  # type: ignore[arg-type]
+
+
+def test_rows_after_the_data_that_it_was_fitted_on_are_unseen(tmp_path: Path) -> None:
+    context = _Context(tmp_path / "blobs", "day")
+    days = pa.array(["2025-12-30", "2025-12-31T23:59:59", "2026-01-01", None]).cast(pa.timestamp("us"))
+    test = pa.table({"day": days, "__split__": ["test"] * 4})
+    pq.write_table(test, tmp_path / "old.parquet")
+    blobs = {"snapshot": context.artifacts.put_file(tmp_path / "old.parquet")}
+    champion = _Version(blobs, adopted={"given": {"trained_until": "2025-12-31"}})
+    assert unseen_rows(test, champion, context).tolist() == [False, False, True, False]  # type: ignore[arg-type]
+    assert not unseen_rows(test, champion, _Context(tmp_path / "blobs")).any()  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from tenure.core.errors import Interrupted, StageError
 from tenure.ml.predictions import Predictions
 from tenure.ml.predictor import load
 from tenure.stages.training import section as training
-from tenure.stages.training.adoption import trial
+from tenure.stages.training.adoption import taking, trial
 
 TABLE = outside.flowers()
 CODES = (TABLE["kind"] == "rose").astype(int)
@@ -340,6 +340,26 @@ def test_the_verbs_take_it_over_after_it_was_tried_in_another_process(tmp_path: 
     assert model.value["size"] == sum(len(here.artifacts.get(blob)) for blob in model.artifacts.values())
     report = here.evaluate(gates=[{"metric": "accuracy", "min": 0.5}])
     assert "cannot be known" in report.sentence
+
+
+def test_what_its_owner_knows_of_its_data_goes_into_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "tried_apart", lambda request, stopping: trial.tried(request))
+    table = TABLE.assign(day=pd.date_range("2025-12-01", periods=len(TABLE)))
+    outside.save(outside.pipeline(table), tmp_path / "m.skops")
+    adopt = {"type": "skops", "path": "m.skops", "trained_until": "2026-01-31"}
+    section = training.Training.model_validate({"algorithms": {"ridge": {}}, "adopt": adopt})
+    here = outside.lab(tmp_path, table)
+    with pytest.raises(StageError, match="rows have no time") as caught:
+        here.run(training, section, "training/search")
+    assert caught.value.path == ("training", "adopt", "trained_until")
+    here.records["data/snapshot"].value["timestamp"] = "day"
+    here.run(training, section, "training/search")
+    here.run(training, section, "training/model")
+    caution = here.evaluate().value["caution"]
+    later = sum(day >= pd.Timestamp("2026-02-01") for day in table["day"][3::4])
+    assert f"until 2026-01-31; {later} of 30 test rows are later" in caution
 
 
 def test_what_the_other_process_refuses_comes_back_as_it_was(tmp_path: Path) -> None:

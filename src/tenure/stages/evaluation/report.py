@@ -11,7 +11,7 @@ from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, StageError
 from tenure.stages.base import Output
 from tenure.stages.evaluation.gates.gate import Evidence
-from tenure.stages.evaluation.unseen import adopted, unseen_rows
+from tenure.stages.evaluation.unseen import adopted, later_rows, said_until, unseen_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SEED = 20_240_229
 """Of the resampling: fixed, so that the same model and rows always give the same report."""
 _MOST_CLASSES = 50
-UNKNOWN = "The model was adopted. Whether it was fitted on rows of the test part cannot be known."
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         "search": {"metric": search.value["metric"], "score": search.value["score"]},
     }
     if adopted(model):
-        value["caution"] = UNKNOWN
+        value["caution"] = _caution(model, test, context)
     report = value | {
         "task": signature.task,
         "target": signature.target,
@@ -132,7 +131,7 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
         digest=digest([blob]),
         value=value,
         artifacts={"report": blob},
-        sentence="; ".join([*(said or ["no gates"]), *([UNKNOWN] if adopted(model) else [])]),
+        sentence="; ".join([*(said or ["no gates"]), *([value["caution"]] if adopted(model) else [])]),
         refused=bool(failed),
     )
 
@@ -190,6 +189,18 @@ def _baseline(
             path=("evaluation", "baseline", "type"),
         )
     return baseline(signature.task, known, rows, signature.classes), wanted
+
+
+def _caution(model: Record, test: pa.Table, context: StageContext) -> str:
+    """What the metrics of an adopted model are worth."""
+    until = said_until(model)
+    if until is None:
+        return "The model was adopted. Whether it was fitted on rows of the test part cannot be known."
+    later = int(later_rows(test, model, context).sum())
+    return (
+        f"The model was adopted. Its owner says that it was fitted on data until {until}; {later} of {test.num_rows} "
+        "test rows are later. Whether it was fitted on the others cannot be known."
+    )
 
 
 def _champion(context: StageContext, model: Record, test: pa.Table, signature: Signature) -> Champion:

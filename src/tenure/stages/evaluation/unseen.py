@@ -1,12 +1,13 @@
 """Which test rows a champion has not been trained on: only on those is a comparison with it fair.
 
 When a random split is drawn anew over grown data, rows that the champion learned from land in the new test part. A
-champion that was adopted may have learned from any row that was there when it was: nobody can tell from its file.
+champion that was adopted may have learned from any row that was there when it was: nobody can tell from its file. Only
+what came later has surely not been seen, and what its owner says is later than its training data.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +29,33 @@ def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.
 
     blob = champion.artifacts.get("snapshot")
     if blob is None:
-        return np.ones(test.num_rows, dtype=bool)
+        return np.full(test.num_rows, not adopted(champion))
     parts = ["train", "validation", *(["test"] if adopted(champion) else [])]
     learned = read_parts(context.artifacts.local(blob), parts)
     columns = [name for name in test.column_names if name != PART and name in learned.column_names]
-    return ~np.isin(_keys(test, columns), _keys(learned, columns))
+    unseen = ~np.isin(_keys(test, columns), _keys(learned, columns))
+    return unseen | later_rows(test, champion, context) if adopted(champion) else unseen
+
+
+def later_rows(test: pa.Table, record: Record, context: StageContext) -> npt.NDArray[np.bool_]:
+    """For each test row (rows,) whether it is later than the data that an adopted model is said to be fitted on.
+
+    False for every row where nobody says, or where rows have no time.
+    """
+    import numpy as np
+
+    until = said_until(record)
+    clock = context.records["data/snapshot"].value.get("timestamp") if until else None
+    if until is None or clock not in test.column_names:
+        return np.zeros(test.num_rows, dtype=bool)
+    times = test.column(clock).to_numpy().astype("datetime64[us]")
+    return np.asarray(times >= np.datetime64(until, "D") + np.timedelta64(1, "D"))
+
+
+def said_until(record: Record) -> str | None:
+    """The last day of the data that an adopted model was fitted on, as its owner says; None where nobody does."""
+    given: dict[str, Any] = (record.value.get("adopted") or {}).get("given", {})
+    return given.get("trained_until")
 
 
 def adopted(record: Record) -> bool:

@@ -35,6 +35,9 @@ NAME = "training"
 SNAPSHOT, RECIPE, SEARCH, MODEL = "data/snapshot", "features/recipe", "training/search", "training/model"
 VERSION = 1
 UNKNOWN = "Whether an adopted model was fitted on rows of the test part cannot be known; its metrics may flatter it."
+SAID = (
+    "That it was fitted on data until {} is taken on trust. Whether earlier rows flatter it cannot be known."
+)
 
 
 class Objective(SpecModel):
@@ -179,7 +182,7 @@ def _adoption(block: Adopt) -> Adoption:
         f"{block.path} ({block.type}): checked on the snapshot; nothing is searched",
         until=MODEL,
         given=config_of(block),
-        notes=(UNKNOWN,),
+        notes=(UNKNOWN if block.trained_until is None else SAID.format(block.trained_until),),
     )
 
 

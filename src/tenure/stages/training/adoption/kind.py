@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ class Kind(SpecModel, ABC):
         "The SHA-256 of the file, as `sha256sum` prints it; another file is then refused.",
         None,
         pattern=r"^(sha256:)?[0-9a-fA-F]{64}$",
+    )
+
+    trained_until: datetime.date | None = field(
+        Effect.METADATA,
+        "The last day of the data it was fitted on, as far as you know. Later rows then count as unseen when a version "
+        "is compared with it; without it only rows do that came after the adoption. It needs data.timestamp_column, "
+        "and is taken on trust.",
+        None,
+        examples=["2025-12-31"],
     )
 
     def read(self, project: Path, where: Where) -> Given:

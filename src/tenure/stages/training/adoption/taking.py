@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from tenure.core.digest import digest, digest_bytes, short
+from tenure.core.errors import StageError
 from tenure.core.events import Note
 from tenure.core.units import format_instant
 from tenure.stages.base import Output
@@ -102,8 +103,15 @@ def request_of(given: Mapping[str, Any], context: StageContext) -> Request:
     from tenure.ml.signature import Signature
 
     block: Kind = TypeAdapter[Any](Adopt).validate_python(given)
-    read = block.read(context.project, AT)
     snapshot, made = context.records["data/snapshot"], context.records["features/recipe"]
+    if block.trained_until is not None and snapshot.value.get("timestamp") is None:
+        raise StageError(
+            "rows have no time",
+            "training.adopt.trained_until separates rows by their time, and data.timestamp_column is not set",
+            "set data.timestamp_column, or remove trained_until",
+            path=(*AT, "trained_until"),
+        )
+    read = block.read(context.project, AT)
     columns = {column["name"]: (column["type"], column["nullable"]) for column in snapshot.value["columns"]}
     offered = Offered(
         columns,
