@@ -34,12 +34,11 @@ Fault = Callable[["Handler", Callable[[], Answer]], None]
 
 @dataclass
 class Proxy:
-    """`fail` makes the next requests that match go wrong; `seen` are all requests so far, with what signed them."""
+    """`fail` makes the next requests that match go wrong; `seen` are all requests, `headers` what they came with."""
 
     url: str = ""
     seen: list[str] = field(default_factory=list)
-    authorizations: list[str] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     _rules: list[tuple[str, Fault, list[int]]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,8 +68,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _deal(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.proxy.authorizations.append(self.headers.get("Authorization", ""))
-        self.proxy.tokens.append(self.headers.get("X-Amz-Security-Token", ""))
+        self.proxy.headers.append({name.lower(): value for name, value in self.headers.items()})
         fault = self.proxy.fault_for(f"{self.command} {self.path}")
         with suppress(ConnectionError):
             if fault is not None:

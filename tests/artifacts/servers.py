@@ -80,12 +80,13 @@ def store_at(
     return S3ArtifactStore(settings(url, prefix, **changes), BlobCache(cache, limit), patience=QUICK)
 
 
-def objects(url: str) -> dict[str, int]:
-    """Every object of the bucket with its size."""
-    found = client(url).list_objects_v2(Bucket=BUCKET).get("Contents", [])
+def objects(url: str, prefix: str) -> dict[str, int]:
+    """The objects whose names begin with `prefix`, at most a thousand, with their sizes."""
+    found = client(url).list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
     return {item["Key"]: item["Size"] for item in found}
 
 
-def unfinished(url: str) -> list[str]:
-    """The names of uploads in parts that were neither completed nor aborted."""
-    return [item["Key"] for item in client(url).list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
+def unfinished(url: str, prefix: str) -> list[str]:
+    """The names of uploads in parts below `prefix` that were neither completed nor aborted."""
+    found = client(url).list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    return [item["Key"] for item in found if item["Key"].startswith(prefix)]

@@ -58,13 +58,13 @@ def replace(url: str, prefix: str, digest: str, data: bytes) -> None:
 
 def test_a_blob_lies_under_its_digest(url: str, store: S3ArtifactStore, prefix: str) -> None:
     digest = store.put(b"a model")
-    assert objects(url)[key_of(prefix, digest)] == 7
+    assert objects(url, prefix)[key_of(prefix, digest)] == 7
 
 
 def test_the_prefix_may_be_empty(url: str, tmp_path: Path) -> None:
     store = store_at(url, "", tmp_path / "cache")
     digest = store.put(os.urandom(9))
-    assert objects(url)[key_of("", digest).removeprefix("/")] == 9
+    assert objects(url, digest[7:9])[key_of("", digest).removeprefix("/")] == 9
     assert (digest, 9) in store.digests()
 
 
@@ -132,11 +132,11 @@ def test_a_large_blob_goes_up_in_parts(url: str, store: S3ArtifactStore, prefix:
     replace(url, prefix, digest, data[:-1])
     assert store.put(data) == digest
     store.verify(digest)
-    assert unfinished(url) == []
+    assert unfinished(url, prefix) == []
 
 
 def test_a_file_that_is_still_written_to_is_refused(
-    url: str, store: S3ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, store: S3ArtifactStore, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "source"
     source.write_bytes(os.urandom(PART_BYTES + 5))
@@ -152,7 +152,7 @@ def test_a_file_that_is_still_written_to_is_refused(
     with pytest.raises(ArtifactError, match="changed while it was stored"):
         store.put_file(source)
     assert list(store.digests()) == []
-    assert unfinished(url) == []
+    assert unfinished(url, prefix) == []
 
 
 def test_what_was_put_or_read_is_read_again_without_the_server(
@@ -307,7 +307,7 @@ def test_the_keys_of_the_environment(
     with proxy_to(url) as proxy:
         store = store_at(proxy.url, prefix, tmp_path, access_key_id=None, secret_access_key=None)
         digest = store.put(b"x")
-        assert "AKIAENVIRONMENT" in proxy.authorizations[-1]
+        assert "AKIAENVIRONMENT" in proxy.headers[-1]["authorization"]
     elsewhere = settings(url, prefix, access_key_id=None, secret_access_key=None, endpoint_url=None)
     assert S3ArtifactStore(elsewhere, BlobCache(tmp_path, 1000)).has(digest)
 
