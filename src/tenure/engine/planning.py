@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tenure.state.record import ModelState
     from tenure.state.store import Revision, StateReader
 
-_AT_ONCE = 250
+_AT_ONCE = 100
 """How many specs are held at the same time with their states; what is left of them is their plans."""
 
 
