@@ -20,7 +20,7 @@ import pytest
 from tests.state.places import in_file
 
 from tenure.core.errors import StateError, StateLocked, StateTooNew
-from tenure.state import sqlite
+from tenure.state import sqlite, writing
 from tenure.state.chain import verify
 from tenure.state.opening import open_reader, open_store
 
@@ -87,9 +87,11 @@ def test_first_writes_at_the_same_time_create_one_state(tmp_path: Path) -> None:
 
 
 def test_the_first_write_waits_for_another_one(tmp_path: Path) -> None:
-    """SQLite refuses to switch to its write-ahead log at once while somebody else is creating the file."""
+    """SQLite refuses to switch to its write-ahead log at once while somebody else is writing to the file."""
     path = tmp_path / "state.db"
+    write(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN IMMEDIATE")
         writing = pool.submit(write, path)
         time.sleep(0.2)
@@ -97,6 +99,42 @@ def test_the_first_write_waits_for_another_one(tmp_path: Path) -> None:
         other.execute("ROLLBACK")
         writing.result(10)
     read(path)
+
+
+@BOTH
+def test_a_file_without_a_byte_is_no_new_state(path: Path, use: Callable[[Path], None]) -> None:
+    """What a full disk or a careless copy left must not be taken for a beginning: its log would be thrown away."""
+    path.write_bytes(b"")
+    with pytest.raises(StateError, match="damaged") as caught:
+        use(path)
+    assert "is empty" in caught.value.detail
+    assert path.read_bytes() == b""
+
+
+def test_a_missing_table_is_damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE heads")
+    with (
+        closing(open_reader(*in_file(path))) as reader,
+        pytest.raises(StateError, match="damaged") as caught,
+    ):
+        reader.read_many()
+    assert "backup" in caught.value.hint
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_state_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    """No other process ever sees a state without its tables, also on a disk without links."""
+    path = tmp_path / "state.db"
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: os.link("/nowhere/at/all", "/nowhere"))
+    seen: list[bool] = []
+    found = writing.found
+    monkeypatch.setattr(writing, "found", lambda one: (seen.append(path.exists()), found(one)))
+    write(path)
+    assert seen == [False]
+    read(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["state.db"]
 
 
 @BOTH
@@ -157,16 +195,6 @@ def test_a_changed_row_breaks_the_audit_chain(path: Path) -> None:
         connection.execute("DELETE FROM audit WHERE seq > 190")
     with closing(open_reader(*in_file(path))) as reader:
         assert [problem.seq for problem in verify(reader.audit(), reader.audit_head())] == [200]
-
-
-def test_an_empty_file_is_an_empty_state(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
-    path.touch()
-    read(path)
-    assert path.stat().st_size == 0
-    write(path)
-    with closing(open_reader(*in_file(path))) as reader:
-        assert len(list(reader.audit())) == 1
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

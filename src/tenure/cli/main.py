@@ -112,6 +112,8 @@ def run(arguments: Sequence[str], *, session: Session | None = None) -> int:
         return 1
     except Exception as error:
         return session.report(error)
+    finally:
+        session.close()
 
 
 def main() -> None:

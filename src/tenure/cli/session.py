@@ -43,6 +43,7 @@ class Session:
     now: datetime | None = None
     overrides: tuple[str, ...] = ()
     _where: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _opened: list[Project] = field(default_factory=list)
 
     # ---- the project ---------------------------------------------------------------------------------------------
 
@@ -52,13 +53,24 @@ class Session:
         from tenure.engine.project import Project
 
         root = self._root()
-        return Project(
+        project = Project(
             root,
             overrides=self._all(overrides),
             now=self.now,
             emit=emit or ignore,
             abandon=_end_at_once,
         )
+        self._opened.append(project)
+        return project
+
+    def close(self) -> None:
+        """Give back what the verb has opened. What was to be done is done, so nothing here may fail it."""
+        from tenure.core.errors import TenureError
+
+        for project in self._opened:
+            with contextlib.suppress(TenureError, OSError):
+                project.close()
+        self._opened.clear()
 
     def specs(self, overrides: Iterable[str] = ()) -> Specs:
         """The specs of that project alone: what plans and carries out plans is not loaded for them."""

@@ -127,6 +127,16 @@ class Project:
 
         return open_artifacts(self.root, self.config.artifacts, self.workspace.cache)
 
+    def close(self) -> None:
+        """Give the recorded state back; a later call opens it again.
+
+        What the last one to close has written is in the file of the state then, not in a log beside it.
+        """
+        for name in ("reader", "store"):
+            opened = self.__dict__.get(name)
+            if opened is not None:
+                opened.close()
+
     # ---- looking -------------------------------------------------------------------------------------------------
 
     def validate(self, select: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> tuple[Diagnostic, ...]:

@@ -98,6 +98,7 @@ class SqliteFile:
             return self._connection
         # Not open yet, or another file has taken the name: a restored backup, seen by a server that never stops.
         self._disconnect()
+        _refuse_empty(self.path, status.st_size)
         connection = _open(self.path)
         try:
             known = self._known(lambda sql, _: connection.execute(sql).fetchall(), OLDEST_READABLE)
@@ -127,12 +128,19 @@ class SqliteFile:
                 f"{self.path.parent}: {error.strerror}.",
                 "Check that the folder may be created and written to.",
             ) from error
+
+        def found(connection: sa.Connection) -> None:
+            tables.metadata.create_all(connection)
+            writing.found(connection)
+
+        if not self.path.exists():
+            _create(self.path, found)
+        _refuse_empty(self.path, self.path.stat().st_size)
         engine = _engine(self.path)
         try:
             with engine.begin() as connection:
                 if not self._known(rows_of(connection), self.oldest):
-                    tables.metadata.create_all(connection)
-                    writing.found(connection)
+                    found(connection)
         except BaseException:
             engine.dispose()
             raise
@@ -156,6 +164,8 @@ def explain(error: sqlite3.Error, path: Path) -> StateError:
                 f"{path} is not a readable SQLite database: {error}.",
                 RESTORE,
             )
+        case sqlite3.SQLITE_ERROR if "no such" in str(error):
+            return StateError("The recorded state is damaged", f"{path} is incomplete: {error}.", RESTORE)
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return StateError(
                 "The state cannot be written",
@@ -191,6 +201,45 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_empty(path: Path, size: int) -> None:
+    """A file without a byte is what is left of a state, never the beginning of one: that is made under another name.
+
+    SQLite would take it for a new database, and throw away the log beside it.
+    """
+    if size == 0:
+        raise StateError("The recorded state is damaged", f"{path} is empty, and a state never is.", RESTORE)
+
+
+def _create(path: Path, work: Callable[[sa.Connection], None]) -> None:
+    """Make a new file, which is there whole or not at all. One that somebody else makes at the same time stays."""
+    from tenure.core.drafts import sweep
+
+    sweep(path.parent, f".{path.name}.*.part*")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
+    engine = _engine(draft)
+    try:
+        with engine.begin() as connection:
+            work(connection)
+        engine.dispose()
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return
+        except OSError:
+            # A file system without links. Whoever came first is not overwritten.
+            if not path.exists():
+                draft.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        engine.dispose()
+        for left in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm"))):
+            left.unlink(missing_ok=True)
 
 
 def _writable(path: Path) -> bool:
