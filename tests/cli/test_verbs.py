@@ -34,6 +34,9 @@ class Fake:
         self.overrides, self.emit = tuple(overrides), emit
         return self
 
+    def close(self):
+        self.closed = True
+
     def state(self, model):
         return SimpleNamespace(model=model)
 
