@@ -1,7 +1,7 @@
 """Trying a model in a process of its own before anything is believed about it.
 
-Libraries read model files with native code, and a damaged file can crash it or keep it busy for ever: one wrong byte in
-a booster does so in one case of eight. Then that process ends, and the apply says so. What comes back is the predictor
+Libraries read model files with native code, and a damaged file can crash it or keep it busy for ever: a few wrong bytes
+in a booster do so in one case of seven. Then that process ends, and the apply says so. What comes back is the predictor
 in Tenure's own files, after it has predicted rows of the snapshot.
 """
 
