@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from tests.state.old import write_format_1
 
-from tenure.core.errors import StateError, StateLocked, StateTooNew
+from tenure.core.errors import StateError, StateLocked, StateTooNew, StateTooOld
 from tenure.engine import surgery
 from tenure.engine.project import Project
 from tenure.state.chain import event_hash, genesis, verify
@@ -147,6 +147,30 @@ def test_an_empty_state_has_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="The state of dev is empty"):
         surgery.export_to(Project(tmp_path), tmp_path / "x.ndjson")
     assert list(tmp_path.iterdir()) == [tmp_path / "specs"]
+
+
+def test_an_old_state_is_exported_as_what_it_is_and_taken_over(project: Project, tmp_path: Path) -> None:
+    """An export that was kept for years comes in without the version that wrote it."""
+    old = Project(tmp_path / "old", now=LATER, actor="ann")
+    write_format_1(old.root / ".tenure" / "dev" / "state.db")
+    content = bytes_of(old)
+    assert parsed(content)[0]["format"] == 1
+    other = empty(project)
+    surgery.import_from(other, written(project, content))
+    assert other.reader.read_many() == old.reader.read_many()
+    again = bytes_of(other)
+    assert parsed(again)[0]["format"] == 2
+    assert parsed(again)[1:] == parsed(content)[1:]
+
+
+@pytest.mark.parametrize("older", [{"format": 0}, {"export": 0}, {"hash_version": 0}])
+def test_what_is_older_than_this_version_reads(
+    project: Project, exported: bytes, older: dict[str, int]
+) -> None:
+    lines = parsed(exported)
+    lines[0].update(older)
+    with pytest.raises(StateTooOld):
+        surgery.import_from(empty(project), written(project, sealed(lines)))
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------

@@ -338,3 +338,51 @@ def test_of_two_processes_one_acts(root: Path) -> None:
         racer.join(60)
     assert sorted(json.loads(answer.read_text()) for answer in answers) == [1, FORMAT]
     assert len(copies(root)) == 1
+
+
+# ---- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.postgres
+def test_the_same_steps_in_postgresql(root: Path, postgres: Any) -> None:
+    """A schema with the tables and the content of format 1; a copy is kept as an export."""
+    from tests.state.servers import VARIABLE
+
+    schema = f"old_{os.urandom(4).hex()}"
+    (root / "conf" / "state").mkdir(parents=True)
+    (root / "conf" / "config.yaml").write_text("defaults: [{state: sqlite}, _self_]\n")
+    (root / "conf" / "state" / "sqlite.yaml").write_text("type: sqlite\n")
+    (root / "conf" / "state" / "postgres.yaml").write_text(
+        f"type: postgres\nurl: ${{env:{VARIABLE}}}\nschema: {schema}\n"
+    )
+    shared = Project(root, overrides=["state=postgres"], now=LATER, actor="ann")
+    content = root / "content.ndjson"
+    surgery.export_to(project(root), content)
+    surgery.import_from(shared, content)
+    for statement in (
+        "ALTER TABLE leases DROP COLUMN id",
+        "ALTER TABLE meta DROP COLUMN hash_version, DROP COLUMN tool",
+        "DROP INDEX audit_by_subject",
+        "UPDATE meta SET format = 1",
+    ):
+        postgres.execute(f"SET search_path TO {schema}; {statement}")
+    before = b"".join(surgery.exported(shared))
+    assert before == content.read_bytes()
+
+    broken = STEPS[1]._replace(statements=(*STEPS[1].statements, "UPDATE facts SET key = 'x'"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STEPS, 1, broken)
+        with pytest.raises(StateError, match="facts did not come out as before"):
+            surgery.upgrade(shared, quiet)
+    assert b"".join(surgery.exported(shared)) == before
+
+    done = surgery.upgrade(shared, quiet)
+    assert (done.before, done.after) == (1, FORMAT)
+    assert (root / done.backup).read_bytes() == before
+    after = [json.loads(line) for line in b"".join(surgery.exported(shared)).splitlines()]
+    assert after[0]["format"] == FORMAT
+    assert after[-2]["event"]["action"] == "state.upgraded"
+    assert after[1:-2] == [json.loads(line) for line in before.splitlines()][1:-1]
+    with closing(shared.store) as store, store.lease("flowers", this_process("ann")) as lease:
+        assert lease.id
+    assert surgery.upgrade(shared, quiet).before == FORMAT

@@ -17,7 +17,7 @@ import msgspec
 
 from tenure.core.errors import StateError
 from tenure.state.database import Rows
-from tenure.state.encoding import CONFIG, FORMAT, decode
+from tenure.state.encoding import CONFIG, decode
 from tenure.state.reading import JOURNAL_COLUMNS, journal_entry
 from tenure.state.store import AuditEvent, AuditHead, JournalEntry
 
@@ -169,13 +169,9 @@ def _lines(rows: Rows) -> Iterator[Line]:
     ((number, lineage, changes, seq, last),) = rows(
         "SELECT format, lineage, changes, audit_seq, audit_hash FROM meta", {}
     )
-    if number != FORMAT:
-        raise StateError(
-            "The state has an older format",
-            f"It has format {number}; an export has format {FORMAT}.",
-            "Upgrade it first: tenure state upgrade",
-        )
-    ((hash_version, tool),) = rows("SELECT hash_version, tool FROM meta", {})
+    hash_version, tool = 1, ""
+    if number > 1:
+        ((hash_version, tool),) = rows("SELECT hash_version, tool FROM meta", {})
     yield State(EXPORT_VERSION, number, hash_version, tool, lineage, changes, AuditHead(lineage, seq, last))
     for digest, body in paged(
         rows, "SELECT digest, body FROM documents WHERE digest > :after ORDER BY digest", ""

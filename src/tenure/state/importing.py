@@ -17,10 +17,10 @@ import msgspec
 
 from tenure.core.address import Address
 from tenure.core.digest import HASH_VERSION, digest_bytes
-from tenure.core.errors import StateError, StateTooNew
+from tenure.core.errors import StateError, StateTooNew, StateTooOld
 from tenure.state import chain, encoding, exporting
 from tenure.state.checking import is_address
-from tenure.state.encoding import FORMAT, instant
+from tenure.state.encoding import FORMAT, OLDEST_READABLE, instant
 from tenure.state.exporting import EXPORT_VERSION, Line
 from tenure.state.store import AuditEvent
 from tenure.state.vouching import Vouching
@@ -105,10 +105,13 @@ class _Reading:
                 f" this version understands {EXPORT_VERSION} and {FORMAT}. Nothing was changed.",
                 "Install the version that wrote it, or a later one.",
             )
-        if (state.export, state.format, state.hash_version) != (EXPORT_VERSION, FORMAT, HASH_VERSION):
-            raise StateError(
+        if (state.export, state.hash_version) != (
+            EXPORT_VERSION,
+            HASH_VERSION,
+        ) or state.format < OLDEST_READABLE:
+            raise StateTooOld(
                 "The export has an older format",
-                f"{self.path} has a state of format {state.format}; this version reads {FORMAT}.",
+                f"{self.path} has a state of format {state.format}; this version reads {OLDEST_READABLE} to {FORMAT}.",
                 "Upgrade the state it came from with tenure state upgrade, and export that again.",
             )
         if state.audit.log != state.lineage:

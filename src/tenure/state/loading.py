@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tenure.core.address import Address
 from tenure.core.errors import StateError
+from tenure.core.version import VERSION
 from tenure.state import encoding, exporting, leases, tables, writing
 from tenure.state.encoding import encode, instant
 from tenure.state.importing import Contents, lines
@@ -69,7 +70,7 @@ def load(
             changes=changes,
             audit_seq=state.audit.seq,
             audit_hash=state.audit.hash,
-            tool=state.tool,
+            tool=state.tool or VERSION,
         )
     )
     if fresh:
