@@ -26,7 +26,7 @@ def main(chosen: list[str]) -> None:
 
 
 def _machine() -> str:
-    """How many cores there are, and how many processes wanted one in the last minute: more than that distort figures."""
+    """How many cores there are, and how many processes wanted one in the last minute: more distort every figure."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores, load {os.getloadavg()[0]:.1f}"
 
