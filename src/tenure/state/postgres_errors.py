@@ -26,7 +26,7 @@ _LOST = {
     "25006",  # read_only_sql_transaction: the server has become a standby
     "53300",  # too_many_connections
 }
-_PASSING = ("starting up", "shutting down", "recovery mode", "too many", "connection slots")
+_PASSING = ("the database system is", "too many", "connection slots")
 
 
 def explain(error: psycopg.Error, place: str) -> Lost | Conflict | StateError:
