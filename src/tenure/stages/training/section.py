@@ -195,7 +195,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
             from tenure.stages.training.adoption.taking import adopt
 
             given = resource.adoption.given if resource.adoption else {}
-            return adopt(given, training, resource.address, context, adopted)
+            return adopt(given, training.objective.primary_metric, resource.address, context, adopted)
         from tenure.stages.training.search import run_search
 
         return run_search(training, resource.address, context)

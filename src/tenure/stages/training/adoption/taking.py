@@ -25,7 +25,6 @@ from tenure.stages.training.adoption.trial import Request, request_for, tried_ap
 if TYPE_CHECKING:
     from tenure.stages.base import StageContext
     from tenure.stages.training.adoption.kind import Kind
-    from tenure.stages.training.section import Training
     from tenure.state.record import Record
 
 ADOPTED = "adopted"
@@ -34,21 +33,21 @@ ADOPTED = "adopted"
 
 def adopt(
     given: Mapping[str, Any],
-    training: Training,
+    metric_name: str | None,
     address: str,
     context: StageContext,
     before: Mapping[str, Any] | None = None,
 ) -> Output:
     """The record of a search that adopts: no trial, and the files of the predictor. Raises StageError.
 
-    `given` is the block of the spec. `before` is what was recorded of the same adoption, when its blobs were lost: then
-    nothing but the very same file will do.
+    `given` is the block of the spec, `metric_name` the primary metric where the spec names one. `before` is what was
+    recorded of the same adoption, when its blobs were lost: then nothing but the very same file will do.
     """
     from tenure.ml.metrics import default_metrics, metric
 
     started = time.perf_counter()
     task = context.records["features/recipe"].value["task"]
-    name = training.objective.primary_metric or default_metrics(task)[0]
+    name = metric_name or default_metrics(task)[0]
     measure = metric(name, task, ("training", "objective", "primary_metric"))
 
     request = request_of(_pinned(before) if before else given, context)
