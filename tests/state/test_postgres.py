@@ -106,6 +106,20 @@ def test_a_user_who_may_create_nothing(postgres: Server, monkeypatch: pytest.Mon
     assert read(settings) == 1
 
 
+def test_a_user_who_may_only_read_can_plan(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = postgres.settings()
+    write(settings)
+    postgres.execute("CREATE ROLE reviewer LOGIN PASSWORD 'reviewer'")
+    postgres.execute(f"GRANT USAGE ON SCHEMA {settings['schema']} TO reviewer")
+    postgres.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {settings['schema']} TO reviewer")
+    monkeypatch.setenv(VARIABLE, postgres.url.replace(f"tenure:{PASSWORD}", "reviewer:reviewer"))
+    with closing(open_reader(HERE, settings)) as reader:
+        assert (reader.read_many(), len(list(reader.audit()))) == ({}, 1)
+    with pytest.raises(StateError, match="cannot be written"):
+        write(settings)
+    assert read(settings) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
