@@ -108,6 +108,24 @@ def test_a_plan_that_is_remembered_reads_no_spec(tmp_path: Path) -> None:
     assert {"pydantic", "yaml", "sqlalchemy", "rich", "tenure.lifecycle"}.isdisjoint(run.stderr.split())
 
 
+def test_validating_loads_only_what_reads_specs(tmp_path: Path) -> None:
+    """Neither what plans and applies, nor what talks to databases and servers."""
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tiny.yaml").write_text(SPEC)
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('LOADED', *sys.modules, file=sys.stderr))\n"
+        f"{running('-C', str(tmp_path), 'validate', 'specs/tiny.yaml')}\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "1 spec is valid.\n"
+    loaded = set(run.stderr.split())
+    assert "tenure.lifecycle" in loaded
+    assert loaded.isdisjoint(
+        {"tenure.engine.project", "tenure.engine.applying", "sqlite3", "urllib.request", "concurrent.futures"}
+    )
+
+
 def test_the_list_covers_what_is_slow_to_load() -> None:
     assert {"pandas", "sklearn", "xgboost", "optuna", "duckdb", "starlette", "numpy", "pyarrow"} <= HEAVY
     assert {"sqlalchemy", "hydra"} <= HEAVY
