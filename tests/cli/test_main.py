@@ -197,6 +197,12 @@ def test_output_into_a_closed_pipe_ends_quietly():
     assert found.stderr == ""
 
 
+def test_libraries_that_were_loaded_have_nothing_to_say_in_the_end():
+    program = "import duckdb, sys; from tenure.cli.main import main; sys.argv[1:] = ['--version']; main()"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stderr == ""
+
+
 def test_every_verb_describes_itself_and_all_of_its_options():
     ctx = click.Context(tenure)
     commands = [tenure.get_command(ctx, name) for name in VERBS]
