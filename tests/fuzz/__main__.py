@@ -19,7 +19,10 @@ def main() -> int:
     if chosen.replay:
         return _replay(chosen.replay)
     seed = int(time.time()) % 1_000_000 * 1_000 if chosen.seed is None else chosen.seed
-    print(f"{chosen.mode} sequences for {chosen.minutes:g} min from seed {seed}, {chosen.jobs} at a time", flush=True)
+    print(
+        f"{chosen.mode} sequences for {chosen.minutes:g} min from seed {seed}, {chosen.jobs} at a time",
+        flush=True,
+    )
     began = time.monotonic()
     others = [
         subprocess.Popen(_command(chosen, seed + number * 1_000_000), stdout=subprocess.PIPE, text=True)
@@ -60,7 +63,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
     parser.add_argument("--seed", type=int, help="where to begin; the same seed gives the same sequences")
-    parser.add_argument("--mode", choices=("fast", "real"), default="fast", help="stand-ins for training, or the real one")
+    parser.add_argument(
+        "--mode", choices=("fast", "real"), default="fast", help="stand-ins for training, or the real one"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default 1)")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for sequences that fail")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one written sequence again")

@@ -29,7 +29,9 @@ def machine(mode: str) -> type[Life]:
     return RealLife if mode == "real" else Life
 
 
-def tried(mode: str, seed: int, *, sequences: int = SEQUENCES, steps: int = STEPS, shrink: bool = True) -> None:
+def tried(
+    mode: str, seed: int, *, sequences: int = SEQUENCES, steps: int = STEPS, shrink: bool = True
+) -> None:
     """The sequences of one seed; the same ones each time. Raises what the smallest failing one raised."""
     chosen = settings(
         max_examples=sequences,

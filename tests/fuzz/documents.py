@@ -131,7 +131,9 @@ def _resolved(node: dict[str, Any], value: Any = None) -> dict[str, Any]:
         if "$ref" in node:
             node = schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
             continue
-        kinds = [kind for kind in (*node.get("oneOf", ()), *node.get("anyOf", ())) if "properties" not in node]
+        kinds = [
+            kind for kind in (*node.get("oneOf", ()), *node.get("anyOf", ())) if "properties" not in node
+        ]
         if not kinds:
             return node
         kinds = [_resolved(kind, value) for kind in kinds]

@@ -137,8 +137,12 @@ def _started(root: Path, verb: Callable[[], Any], fault: Fault) -> tuple[int, in
         answer: Any
         try:
             answer = verb()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is to know
-            answer = {"raised": type(error).__name__, "said": str(error), "code": getattr(error, "exit_code", None)}
+        except BaseException as error:
+            answer = {
+                "raised": type(error).__name__,
+                "said": str(error),
+                "code": getattr(error, "exit_code", None),
+            }
         effects.fault = Fault()
         os.write(write, json.dumps([answer, effects.count]).encode())
         code = 0

@@ -21,6 +21,7 @@ from tenure.core.effect import Effect, worst
 from tenure.core.errors import SpecError, TenureError
 from tenure.engine.planning import plan_afresh
 from tenure.engine.project import Project
+from tenure.engine.removing import REMOVED
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan, Plan, from_json, to_json
 from tenure.plan.diff import RETIRED
@@ -69,7 +70,9 @@ def plan_after_success_is_empty(world: World, applied: Applied) -> None:
         left = by_model[result.model]
         if result.exit_code == 0:
             assert not left.changed, f"1. after success {left.model} wants {_told(left.changes)}"
-        elif result.exit_code == 3 and not [step for step in result.steps if step.sentence == "a check failed"]:
+        elif result.exit_code == 3 and not [
+            step for step in result.steps if step.sentence == "a check failed"
+        ]:
             assert not left.acting, f"1. after what could be done {left.model} wants {_told(left.acting)}"
 
 
@@ -131,17 +134,21 @@ def _difference(one: Answer, other: Answer) -> str:
 
 
 def did_what_was_shown(world: World, applied: Applied) -> None:
-    """3. Every step of an apply was in its plan, with the action shown, or with less where the result was open; what stood
-    behind a blocked step may follow it. Nothing else is recorded: what changed in the state has a step."""
+    """3. Every step of an apply was in its plan, with the action shown, or with less where the result was open; what
+    stood behind a blocked step may follow it. Nothing else is recorded: what changed in the state has a step."""
     if applied.result is None:
         return
     with world.project(applied.env) as project:
         journal = [
-            entry for entry in project.reader.journal(limit=10_000) if entry.apply_id == applied.result.apply_id
+            entry
+            for entry in project.reader.journal(limit=10_000)
+            if entry.apply_id == applied.result.apply_id
         ]
     shown = {change.address: change for model in applied.plan.models for change in model.changes}
     behind = {
-        model.model for model in applied.plan.models if any(change.sort == "binding" for change in model.blocked)
+        model.model
+        for model in applied.plan.models
+        if any(change.sort == "binding" for change in model.blocked)
     }
     started: set[str] = set()
     for entry in reversed(journal):
@@ -156,7 +163,13 @@ def did_what_was_shown(world: World, applied: Applied) -> None:
                 f"3. {entry.address} was shown to {change.action.value} and did {entry.action}"
             )
         elif not change.action.acts:
-            assert entry.model in behind, f"3. {entry.address} was shown as {change.action.value}, did {entry.action}"
+            assert entry.model in behind, (
+                f"3. {entry.address} was shown as {change.action.value}, did {entry.action}"
+            )
+    for result in applied.result.models:
+        if "The plan is stale." in result.error:
+            begun = [entry.address for entry in journal if entry.model == result.model]
+            assert not begun, f"3. found stale only after {begun}: {result.error}"
     done = {entry.address for entry in journal if entry.outcome == "done"}
     moved = {model.model: model.moved_from for model in applied.plan.models if model.moved_from}
     for model, state in world.states(applied.env).items():
@@ -171,7 +184,9 @@ def did_what_was_shown(world: World, applied: Applied) -> None:
 def refused_before_any_effect(world: World, applied: Applied) -> None:
     """3. What is refused as stale, for the clock or for the environment left no trace."""
     if applied.error is not None:
-        assert world.marks(applied.env) == applied.marks, f"3. refused ({applied.error}), and yet something was written"
+        assert world.marks(applied.env) == applied.marks, (
+            f"3. refused ({applied.error}), and yet something was written"
+        )
 
 
 def stale_exactly_when_it_moved(applied: Applied, fresh: Plan | None) -> None:
@@ -181,7 +196,9 @@ def stale_exactly_when_it_moved(applied: Applied, fresh: Plan | None) -> None:
         return
     now = {model.model: model for model in fresh.models}
     accepted = applied.error is None and applied.result is not None
-    accepted = accepted and not any(model.error for model in applied.result.models) if applied.result else False
+    accepted = (
+        accepted and not any(model.error for model in applied.result.models) if applied.result else False
+    )
     for model in applied.plan.models:
         if model.model not in names:
             continue
@@ -207,7 +224,9 @@ def state_opens_and_is_whole(world: World, env: str) -> None:
     """4. The database is sound to its last page, the log's chain holds, and at most one step of a model is open."""
     path = world.root / ".tenure" / env / "state.db"
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), "4. the database is damaged"
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), (
+            "4. the database is damaged"
+        )
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == [], "4. a row refers to nothing"
         models = connection.execute("SELECT model FROM journal WHERE ended_at IS NULL").fetchall()
     assert len(models) == len(set(models)), f"4. more than one open step: {models}"
@@ -247,13 +266,15 @@ def nothing_is_open(world: World, env: str, models: Sequence[str]) -> None:
 
 
 def one_acted(world: World, env: str, plan: Plan, ended: Mapping[str, Ended], before: int) -> None:
-    """5. Of several applies of one plan at once, at most one acts on each model, and a plan that holds is carried out."""
+    """5. Of several applies of one plan at once one acts on each model, and what the plan asks for is done."""
     with world.project(env) as project:
         journal = [entry for entry in project.reader.journal(limit=10_000) if entry.id > before]
     for model in plan.models:
         actors = {entry.by for entry in journal if entry.model == model.model}
         assert len(actors) <= 1, f"5. {actors} acted on {model.model}"
-        if model.acting:
+        if model.lifecycle == REMOVED:
+            assert model.model not in world.states(env), f"5. {model.model} was to be forgotten: {ended}"
+        elif model.acting:
             assert actors, f"5. nobody acted on {model.model}: {ended}"
     for name, one in ended.items():
         assert not one.killed, name
@@ -308,7 +329,9 @@ def nothing_recorded_is_lost(world: World, env: str, states: Mapping[str, ModelS
                 _followed(world, ledger, event)
         for model, seen in ledger.history.items():
             assert model in states or not seen, f"8. everything about {model} is gone"
-            assert project.reader.history(model)[: len(seen)] == seen, f"8. the history of {model} was rewritten"
+            assert project.reader.history(model)[: len(seen)] == seen, (
+                f"8. the history of {model} was rewritten"
+            )
         for model, state in states.items():
             ledger.history[model] = project.reader.history(model)
             known = ledger.tombstones.get(model)
@@ -327,7 +350,9 @@ def nothing_recorded_is_lost(world: World, env: str, states: Mapping[str, ModelS
 def _followed(world: World, ledger: Ledger, event: AuditEvent) -> None:
     """What an observer expects after somebody renamed or forgot a model: nobody does either by editing a spec alone."""
     if event.action == "model.forgotten":
-        assert event.subject in world.asked_to_forget, f"8. {event.subject} was forgotten, and nobody asked for it"
+        assert event.subject in world.asked_to_forget, (
+            f"8. {event.subject} was forgotten, and nobody asked for it"
+        )
         ledger.history.pop(event.subject, None)
         ledger.journal = {number: one for number, one in ledger.journal.items() if one.model != event.subject}
         return
@@ -418,7 +443,9 @@ def every_renewal_has_a_reason(model: ModelPlan) -> None:
             case Reason.CONFIG_CHANGED if local.startswith(MADE):
                 assert effects & TRAINING, f"9. {change.address} would be renewed for {change.fields}"
             case Reason.CONFIG_CHANGED:
-                assert effects - {Effect.METADATA}, f"9. {change.address} would be renewed for {change.fields}"
+                assert effects - {Effect.METADATA}, (
+                    f"9. {change.address} would be renewed for {change.fields}"
+                )
             case Reason.INPUT_RENEWED:
                 assert renewed - {local}, f"9. {change.address} would be renewed, and none of its inputs"
             case Reason.CAUSE:
@@ -432,10 +459,14 @@ def protection_held(before: ModelState, refused: bool) -> None:
     endpoint, guard = before.records.get("deployment/endpoint"), before.records.get("lifecycle/protection")
     serves = endpoint is not None and bool(endpoint.value["routes"])
     guarded = guard is not None and bool(guard.value["prevent_destroy"])
-    assert refused or not (serves or guarded or before.tombstone), f"8. {before.model} was forgotten all the same"
+    assert refused or not (serves or guarded or before.tombstone), (
+        f"8. {before.model} was forgotten all the same"
+    )
 
 
-def what_is_promoted_is_the_same(plan: Plan, source: ModelState, target: ModelState, applied: Applied) -> None:
+def what_is_promoted_is_the_same(
+    plan: Plan, source: ModelState, target: ModelState, applied: Applied
+) -> None:
     """3. A promotion takes over the very artifacts, by their digests, and makes none of them again."""
     (model,) = plan.models
     if applied.result is None or applied.result.exit_code not in (0, 3) or model.promotes is None:
@@ -443,15 +474,17 @@ def what_is_promoted_is_the_same(plan: Plan, source: ModelState, target: ModelSt
     for change in model.changes:
         local = change.address.split("/", 1)[1]
         if change.action is Action.ADOPT:
-            assert target.records[local].digest in {
-                model.promotes.digests.get(local), change.after
-            }, f"3. {change.address} is another one than was promoted"
+            assert target.records[local].digest in {model.promotes.digests.get(local), change.after}, (
+                f"3. {change.address} is another one than was promoted"
+            )
 
 
 def an_edit_costs_what_it_says(declared: Sequence[Effect], plan: ModelPlan) -> None:
     """9. From a state with nothing to do, the plan of edits has the worst effect that their fields declare; only a rule
     or a date that the spec itself names may bring more."""
-    if any(change.reason in (Reason.RULE, Reason.DATE_PASSED, Reason.DATA_CHANGED) for change in plan.changes):
+    if any(
+        change.reason in (Reason.RULE, Reason.DATE_PASSED, Reason.DATA_CHANGED) for change in plan.changes
+    ):
         return
     found = worst([effect for effect in (plan.effect,) if effect is not None])
     assert found == worst(declared), (
@@ -466,7 +499,7 @@ def more_edits_cost_no_less(one: ModelPlan, other: ModelPlan, both: ModelPlan) -
     assert both.effect == together, f"9. {one.effect} and {other.effect} together cost only {both.effect}"
 
 
-# ---- 10 and the log ---------------------------------------------------------------------------------------------------
+# ---- 10, and the log -----------------------------------------------------------------------------------------------
 
 
 def the_log_only_grows(world: World, env: str) -> None:

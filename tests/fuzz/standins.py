@@ -70,7 +70,9 @@ class Staged:
         if (act := script.meanwhile.pop(resource.local, None)) is not None:
             act()
         quick = None if script.real else QUICK.get(resource.local)
-        output: Output = quick(resource, context, target) if quick else self._stage.realise(resource, target, context)
+        output: Output = (
+            quick(resource, context, target) if quick else self._stage.realise(resource, target, context)
+        )
         if when == "after":
             raise ERRORS[name]()
         return output
@@ -100,7 +102,9 @@ def _snapshot(resource: Any, context: Any, _: Any) -> Output:
         if seen.get("digest") is None:
             seen |= {"digest": digest(resource.config["data"]["sources"][name]), "rows": 7}
     kept = {
-        key: value for key, value in resource.config["data"].items() if key not in ("checks", "refresh", "sources")
+        key: value
+        for key, value in resource.config["data"].items()
+        if key not in ("checks", "refresh", "sources")
     }
     content = digest([kept, sorted(seen["digest"] for seen in sources.values())])
     value = {
@@ -114,7 +118,13 @@ def _snapshot(resource: Any, context: Any, _: Any) -> Output:
 
 def _recipe(resource: Any, context: Any, _: Any) -> Output:
     content = digest([resource.config, context.records["data/snapshot"].value["target"]])
-    value = {"task": "classification", "target": "kind", "classes": ["lily", "rose"], "signature": {}, "notes": []}
+    value = {
+        "task": "classification",
+        "target": "kind",
+        "classes": ["lily", "rose"],
+        "signature": {},
+        "notes": [],
+    }
     return Output(content, value, {"recipe": _put(context, ["recipe", content])})
 
 
@@ -127,7 +137,9 @@ def _search(resource: Any, context: Any, _: Any) -> Output:
         if number not in done:
             trial = Trial(number, name, {"c": number}, (0.5, 0.6), 0.55, "done", 0.001)
             context.trials.add_trial(context.fingerprint, trial)
-    found = digest([resource.config, context.records["features/recipe"].digest, context.records["data/snapshot"].digest])
+    found = digest(
+        [resource.config, context.records["features/recipe"].digest, context.records["data/snapshot"].digest]
+    )
     # Few winners: another search often has the one before.
     winner = {"algorithm": name, "params": {"c": _number(found, 3)}}
     value = {**winner, "score": 0.5, "metric": "accuracy", "trials": wanted}
@@ -155,7 +167,9 @@ def _report(resource: Any, context: Any, _: Any) -> Output:
             passed = (low is None or accuracy >= low) and (high is None or accuracy <= high)
         else:
             passed = _number(digest([gate, model]), 4) > 0
-        gates.append({"text": f"gate {gate}", "passed": passed, "enforced": gate.get("enforcement") != "warn"})
+        gates.append(
+            {"text": f"gate {gate}", "passed": passed, "enforced": gate.get("enforcement") != "warn"}
+        )
     value = {
         "passed": all(gate["passed"] or not gate["enforced"] for gate in gates), "gates": gates,
         "metrics": {"accuracy": {"value": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}},

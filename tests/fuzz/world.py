@@ -48,7 +48,9 @@ PLAIN: dict[str, Any] = {
     "training": {"algorithms": {"logistic_regression": {}}, "limits": {"max_trials": 2}},
     "evaluation": {"gates": [{"metric": "accuracy", "min": 0.55}]},
     "deployment": {"target": {"type": "http"}},
-    "monitoring": {"signals": {"performance": {"type": "model_performance", "metric": "accuracy", "min": 0.6}}},
+    "monitoring": {
+        "signals": {"performance": {"type": "model_performance", "metric": "accuracy", "min": 0.6}}
+    },
 }
 """A short spec."""
 
@@ -211,7 +213,9 @@ class World:
     # ---- verbs -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def project(self, env: str = "dev", *, now: datetime | None = None, actor: str = "ann") -> Iterator[Project]:
+    def project(
+        self, env: str = "dev", *, now: datetime | None = None, actor: str = "ann"
+    ) -> Iterator[Project]:
         """The project as one command sees it; its connections are closed afterwards, as with a process that ends."""
         overrides = [] if env == "dev" else [f"env={env}"]
         project = Project(self.root, overrides=overrides, now=now or self.now, actor=actor)
@@ -262,7 +266,11 @@ class World:
                 os.cpu_count = lambda: 1  # one model after the other: the n-th effect is always the same one
             with self.project(env, actor=f"ann{os.getpid()}") as project:
                 result = project.apply(plan)
-                return {"code": result.exit_code, "apply": result.apply_id, "said": [m.error for m in result.models]}
+                return {
+                    "code": result.exit_code,
+                    "apply": result.apply_id,
+                    "said": [m.error for m in result.models],
+                }
 
         return verb
 

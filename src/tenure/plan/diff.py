@@ -363,7 +363,7 @@ def _binding(resource: Resource, record: Record | None, desired: Desired, view: 
             resource, record, Action.CREATE, Reason.NEW, target.sentence or desired.describe(resource), target=target,
             conditions=conditions, after=None if renewing else target.value, known=not renewing, causes=causes,
         )  # fmt: skip
-    if same and not configured:
+    if same and not configured and not renewing:
         return _change(
             resource, record, Action.UPDATE,
             Reason.METADATA_CHANGED if record.content == resource.content else Reason.CONFIG_CHANGED,
