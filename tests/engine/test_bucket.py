@@ -239,3 +239,17 @@ def test_a_version_that_the_bucket_has_lost_does_not_come_back(root: Path, s3_ur
     result = project.apply(project.rollback("flowers", to=1, reason="it was better"))
     assert result.exit_code == 1
     assert any("missing" in step.detail for step in result.models[0].steps)
+
+
+def test_a_version_is_promoted_from_one_prefix_to_another(root: Path, s3_url: str) -> None:
+    assert run(["apply", "--auto-approve", *AT]) == 0
+    dev = prefix_of(root)
+    assert run(["promote", "flowers", "--to", "prod", "--auto-approve", *AT]) == 0
+    prod = Project(root, overrides=["env=prod"], now=NOW)
+    model = prod.state("flowers").records["training/model"]
+    assert model.digest == Project(root, now=NOW).state("flowers").records["training/model"].digest
+    there = objects(s3_url, dev.replace("dev/", "prod/"))
+    for digest in model.artifacts.values():
+        prod.artifacts.verify(digest)
+        assert any(name.endswith(digest[7:]) for name in there)
+    assert run(["state", "doctor", "--env", "prod", *AT]) == 0
