@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 class Timing(NamedTuple):
-    """Wall-clock seconds of repeated runs; of processes also the most memory one of them held (MB)."""
+    """Wall-clock seconds of repeated runs; of processes also the least time they took of a processor (s), which a busy
+    machine distorts less, and the most memory one of them held (MB)."""
 
     seconds: list[float]
+    processor: float | None = None
     peak: float | None = None
 
     @property
@@ -55,7 +57,7 @@ def timed_process(
     It must exit with `exits`, and is told to write nothing to a terminal.
     """
 
-    def run() -> tuple[float, float]:
+    def run() -> tuple[float, float, float]:
         with tempfile.TemporaryFile() as output:
             start = time.perf_counter()
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -66,20 +68,20 @@ def timed_process(
                 output.seek(0)
                 text = output.read().decode(errors="replace")
                 sys.exit(f"{' '.join(command)} exited {process.returncode}:\n{text}")
-        return took, used.ru_maxrss / 1024
+        return took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
     runs = []
     for _ in range(warm_up + repeat):
         before()
         runs.append(run())
-    counted = runs[warm_up:]
-    return Timing([took for took, _ in counted], max(peak for _, peak in counted))
+    took, processor, peaks = zip(*runs[warm_up:], strict=True)
+    return Timing(list(took), min(processor), max(peaks))
 
 
 def heading(title: str) -> None:
     """Print a benchmark's title and the column names."""
     columns = f"{'min':>9} {'median':>9} {'p99':>9} {'max':>9}"
-    print(f"\n{title}\n  {'':<40} {columns}   x floor   peak", flush=True)
+    print(f"\n{title}\n  {'':<40} {columns}   x floor        cpu      peak", flush=True)
 
 
 def line(name: str, timing: Timing, floor: Timing | None = None) -> None:
@@ -89,5 +91,6 @@ def line(name: str, timing: Timing, floor: Timing | None = None) -> None:
     columns = (min(timing.seconds), timing.median, p99, max(timing.seconds))
     cells = " ".join(" " * 9 if value is None else f"{1000 * value:6.2f} ms" for value in columns)
     ratio = f"{timing.median / floor.median:7.2f}" if floor else "  floor"
-    peak = f"{timing.peak:4.0f} MB" if timing.peak is not None else ""
-    print(f"  {name:<40} {cells}   {ratio}   {peak}".rstrip(), flush=True)
+    processor = f"{1000 * timing.processor:6.0f} ms" if timing.processor is not None else ""
+    peak = f"{timing.peak:5.0f} MB" if timing.peak is not None else ""
+    print(f"  {name:<40} {cells}   {ratio}  {processor}  {peak}".rstrip(), flush=True)
