@@ -19,6 +19,7 @@ from tenure.ml.predictor import Predictor, load
 from tenure.ml.signature import rows_to_table
 from tenure.spec.base import effect_of
 from tenure.stages.training.adoption import Adopt
+from tenure.stages.training.adoption.reading import seen
 
 KINDS = {kind.model_fields["type"].annotation.__args__[0]: kind for kind in get_args(get_args(Adopt)[0])}
 NUMERIC = ["petal", "sepal", "leaves"]
@@ -144,6 +145,14 @@ def test_another_file_than_the_one_that_is_pinned_is_refused(adopted: Any, tmp_p
     with pytest.raises(StageError, match="not the one that is named") as caught:
         outside.adopt(outside.lab(tmp_path, table, target), type=kind, path=str(made.path), sha256="0" * 64)
     assert caught.value.path == ("training", "adopt", "sha256")
+
+
+def test_the_digest_that_a_plan_shows_is_the_one_to_pin(adopted: Any, tmp_path: Path) -> None:
+    kind, target, table, made, answer = adopted
+    shown = seen(tmp_path, str(made.path))
+    assert shown is not None
+    again = outside.adopt(outside.lab(tmp_path, table, target), type=kind, path=str(made.path), sha256=shown)
+    assert again.files == answer.files
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -39,6 +39,10 @@ SAID = (
     "That it was fitted on data until {} is taken on trust. Whether earlier rows flatter it cannot be known."
 )
 
+_FOLLOWS = Adoption(
+    "the adopted model as it is; its metrics are known after apply", until=MODEL, follows=SEARCH
+)
+
 
 class Objective(SpecModel):
     """What the search makes as good as it can."""
@@ -169,11 +173,7 @@ def declare(identity: Identity, section: Training) -> Iterable[Resource]:
         {"training": Part(section, ("seed",))},
         needs=(SNAPSHOT, RECIPE, SEARCH),
         version=VERSION,
-        adoption=Adoption(
-            "the adopted model as it is; its metrics are known after apply",
-            until=MODEL,
-            follows=SEARCH,
-        ),
+        adoption=_FOLLOWS,
     )
 
 

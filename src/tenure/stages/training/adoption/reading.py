@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tenure.core.digest import PREFIX, digest, digest_file
 from tenure.core.errors import StageError
+from tenure.ml.predictor_files import FILES
 from tenure.stages.training.adoption.formats import recognised
 
 MOST_BYTES = 2 << 30
@@ -39,15 +40,24 @@ class Given:
 
 
 def seen(project: Path, path: str) -> str | None:
-    """The SHA-256 of a file, or of all files in a folder; None when nothing can be read there. Never raises."""
+    """What `read` would find for a digest of a file or a folder; None when nothing can be read there. Never raises."""
     try:
         place = project / path
         if place.is_dir():
-            names = sorted(item for item in place.iterdir() if item.is_file())[:100]
-            return digest({item.name: digest_file(item) for item in names}).removeprefix(PREFIX)
+            return folder_digest({name: digest_file(place / name) for name in predictor_files(place)})
         return digest_file(place).removeprefix(PREFIX) if place.is_file() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def predictor_files(folder: Path) -> list[str]:
+    """The files of a predictor that are in a folder."""
+    return [name for name in FILES if (folder / name).exists()]
+
+
+def folder_digest(digests: Mapping[str, str]) -> str:
+    """One digest for the files of a folder, without what a digest begins with."""
+    return digest(dict(digests)).removeprefix(PREFIX)
 
 
 def read_file(project: Path, path: str, pin: str | None, where: tuple[str | int, ...]) -> Given:

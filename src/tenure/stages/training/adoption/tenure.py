@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tenure.core.digest import digest, digest_bytes
+from tenure.core.digest import PREFIX, digest_bytes
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.ml.predictor_files import FILES, PREDICTOR
@@ -19,6 +19,8 @@ from tenure.stages.training.adoption.reading import (
     Given,
     check_archive,
     check_pin,
+    folder_digest,
+    predictor_files,
     read_bytes,
     require_format,
 )
@@ -48,8 +50,7 @@ class AdoptTenure(Kind):
             return given
         files = {
             name: read_bytes(folder / name, f"{self.path}/{name}", (*where, "path"))
-            for name in FILES
-            if (folder / name).exists()
+            for name in predictor_files(folder)
         }
         if PREDICTOR not in files:
             raise StageError(
@@ -58,7 +59,7 @@ class AdoptTenure(Kind):
                 "name a folder with the files of a predictor, or the archive of a retired model",
                 path=(*where, "path"),
             )
-        name = digest({file: digest_bytes(content) for file, content in files.items()})
+        name = PREFIX + folder_digest({file: digest_bytes(content) for file, content in files.items()})
         check_pin(name, self.path, self.sha256, where)
         return Given(self.path, name, files)
 
