@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tenure.spec.artifacts import S3Artifacts
 
 _GOOD_FOR = timedelta(minutes=15)
-"""How long values are used before they are read again: files with secrets are renewed while a server runs."""
+"""Said to the library, which asks again five minutes before: files with secrets are renewed while a server runs."""
 
 _ROLES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
