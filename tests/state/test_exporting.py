@@ -484,13 +484,17 @@ def test_from_sqlite_to_postgresql_and_back(project: Project, exported: bytes, p
     (project.root / "conf" / "state").mkdir(parents=True)
     (project.root / "conf" / "config.yaml").write_text("defaults: [{state: sqlite}, _self_]\n")
     (project.root / "conf" / "state" / "sqlite.yaml").write_text("type: sqlite\n")
+    schema = f"moved_{time.time_ns()}"
     (project.root / "conf" / "state" / "postgres.yaml").write_text(
-        f"type: postgres\nurl: ${{env:{VARIABLE}}}\nschema: moved_{time.time_ns()}\n"
+        f"type: postgres\nurl: ${{env:{VARIABLE}}}\nschema: {schema}\n"
     )
     path = written(project, exported)
     shared = Project(project.root, overrides=["state=postgres"], now=LATER, actor="bob")
     surgery.import_from(shared, path)
     assert bytes_of(shared) == exported
+    assert postgres.execute(f"SELECT nextval('{schema}.records_id_seq')") == [(41,)], (
+        "after those that came in"
+    )
     with closing(shared.reader) as reader:
         assert reader.read_many() == project.reader.read_many()
     with closing(shared.store) as store:
@@ -501,7 +505,7 @@ def test_from_sqlite_to_postgresql_and_back(project: Project, exported: bytes, p
                 lease, apply_id="a", address="flowers/training/model", action="replace", reason="cause",
                 fingerprint="f", at=LATER, by="bob",
             )  # fmt: skip
-        assert new == 42, "new rows are numbered after those that came in"
+        assert new == 42
     changed = bytes_of(shared)
     done = surgery.import_from(shared, path, replace=True)
     assert (project.root / done.backup).read_bytes() == changed

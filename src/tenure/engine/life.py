@@ -146,7 +146,7 @@ def _served(
         because=because(life, released),
         made_at=made.at if made else None,
         made_because=_made_because(life, made) if made else "",
-        approvals=tuple(_approvals(life, past, version, released.at)),
+        approvals=tuple(_approvals(life, past, version)),
     )
 
 
@@ -160,12 +160,10 @@ def _made_because(life: Chronicle, made: Record) -> str:
     return " ".join(sentences) or WHY.get(next(steps, ""), "")
 
 
-def _approvals(life: Chronicle, past: Sequence[Record], version: int, until: datetime) -> Iterator[Approved]:
-    """The decisions that let a version be released, as its approval was recorded at the time."""
+def _approvals(life: Chronicle, past: Sequence[Record], version: int) -> Iterator[Approved]:
+    """The decisions that count for a version, as its approval is recorded by then."""
     standing = [
-        record
-        for record in past
-        if _local(record) == APPROVAL and record.value.get("number") == version and record.at <= until
+        record for record in past if _local(record) == APPROVAL and record.value.get("number") == version
     ]
     if not standing:
         return
