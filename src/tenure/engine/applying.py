@@ -9,10 +9,9 @@ journal entry; the next one closes it and repeats that step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +25,6 @@ from tenure.core.errors import (
     TenureError,
 )
 from tenure.core.events import (
-    EventSink,
     Note,
     StepBlocked,
     StepFailed,
@@ -35,41 +33,23 @@ from tenure.core.events import (
     StepStarted,
 )
 from tenure.engine import moving
+from tenure.engine.freshness import behind_blocked, check_fresh
 from tenure.engine.result import ModelResult, StepResult
-from tenure.graph.order import dependents
+from tenure.engine.run import Run
 from tenure.graph.resource import Resource, Sort
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Change, ModelPlan
-from tenure.plan.diff import NO_INPUTS, Desired, decide, diff, inputs_digest, view_of
+from tenure.plan.diff import NO_INPUTS, Desired, decide, diff, view_of
 from tenure.plan.leftover import left_over
 from tenure.plan.view import Inputs, Target, View
-from tenure.stages.base import Output, Stage, StageContext
+from tenure.stages.base import Output, StageContext
 from tenure.state.record import ModelState, Record
 
 if TYPE_CHECKING:
-    from tenure.state.store import Lease, StateStore
+    from tenure.state.store import Lease
 
 MAX_ROUNDS = 100
 """A binding that still wants another step after so many is a defect of its stage."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One apply: its identity, the moment, where it writes and whom it tells."""
-
-    apply_id: str
-    holder: str
-    actor: str
-    now: datetime
-    store: StateStore
-    stage_of: Callable[[Resource], Stage]
-    context_for: Callable[[Resource, View, str], StageContext]
-    bring: Callable[[str, Iterable[str]], None]
-    take_folders: Callable[[str, str], None]
-    keep_copy: Callable[[str], tuple[str, str]]
-    locate: Callable[[str, tuple[str | int, ...]], str]
-    emit: EventSink
-    stopping: Callable[[], bool]
 
 
 def apply_model(run: Run, plan: ModelPlan, desired: Desired, inputs: Mapping[str, Inputs]) -> ModelResult:
@@ -123,72 +103,6 @@ def _move(run: Run, plan: ModelPlan, lease: Lease, serial: int) -> StepResult:
     return StepResult(change.address, change.action.value, "done", change.sentence, seconds)
 
 
-def check_fresh(
-    plan: ModelPlan,
-    state: ModelState | None,
-    desired: Desired,
-    inputs: Mapping[str, Inputs],
-    now: datetime,
-) -> None:
-    """Refuse a plan before any effect when what it relies on has moved, or when it does not show what would be done.
-
-    A source that cannot be found any more is left to the stage that reads it: it knows where the spec names it. Raises
-    StalePlan.
-    """
-    lineage, serial = (state.lineage, state.serial) if state else ("", 0)
-    moved = []
-    if plan.lineage and plan.lineage != lineage:
-        moved.append("the state is another one")
-    elif plan.serial != serial:
-        moved.append(f"the state moved from serial {plan.serial} to {serial}")
-    if plan.spec_digest != desired.spec_digest:
-        moved.append("the spec was edited")
-    absent = any(seen.missing for seen in inputs.values())
-    if not absent and plan.inputs_digest != inputs_digest(list(plan.changes), inputs):
-        moved.append("the data sources changed")
-    if not moved and not absent:
-        moved += _unannounced(plan, diff(desired, state, inputs, now), desired)[:3]
-    if moved:
-        raise StalePlan(
-            "The plan is stale.",
-            f"Since the plan of {plan.model} was made, {' and '.join(moved)}. Nothing was done.",
-            f"Look at a new plan: tenure plan {plan.model}",
-        )
-
-
-def _unannounced(plan: ModelPlan, now: ModelPlan, desired: Desired) -> list[str]:
-    """What would be done now and is not what the plan shows: a date has passed, a cause came or went, or the file was
-    edited. What waits behind a blocked step of the plan may be taken as soon as it is free."""
-    announced = {change.address: change for change in plan.changes}
-    behind = _behind_blocked(plan, desired)
-    found = []
-    for change in now.changes:
-        shown = announced.pop(change.address, None)
-        if change.address in behind:
-            if change.action is Action.RETIRE and (shown is None or shown.intended is not Action.RETIRE):
-                found.append(f"{change.address} would be retired now")
-        elif shown is None or shown.action is not change.action:
-            was = shown.action.value if shown else "nothing"
-            found.append(f"{change.address} is now to {change.action.value} instead of {was}")
-        elif {cause.id for cause in shown.causes} != {cause.id for cause in change.causes}:
-            found.append(f"the causes for {change.address} are other ones")
-    return [*found, *(f"{address} is no part of the model" for address in announced)]
-
-
-def _behind_blocked(plan: ModelPlan, desired: Desired) -> frozenset[str]:
-    """The bindings that the plan shows as blocked, and those that follow from them: a person or a date frees them."""
-    blocked = {change.address for change in plan.blocked if change.sort is Sort.BINDING}
-    freed = {
-        local
-        for item in desired.resources
-        if item.address in blocked
-        for local in (item.local, *dependents(desired.resources, item.local))
-    }
-    return frozenset(
-        item.address for item in desired.resources if item.sort is Sort.BINDING and item.local in freed
-    )
-
-
 @dataclass
 class _Walk:
     """The way through the resources of one model: what was done, and what may not be built upon."""
@@ -206,7 +120,7 @@ class _Walk:
 
     def take(self) -> None:
         """Take every step that may be taken. What was done before an error stays part of the result."""
-        behind = _behind_blocked(self.plan, self.desired)
+        behind = behind_blocked(self.plan, self.desired)
         state = self.run.store.read(self.plan.model)
         left = left_over(self.desired.resources, state.records) if state else ()
         for item in (*self.desired.resources, *left):

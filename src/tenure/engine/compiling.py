@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tenure.core.address import Address
-from tenure.core.digest import digest
 from tenure.core.units import as_instant
 from tenure.graph.order import in_order
 from tenure.graph.resource import Resource
@@ -37,10 +36,10 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def compile_model(document: Model, file: str) -> Compiled:
     """Ask every stage what it wants for this document."""
+    from tenure.graph.declare import document_digest
     from tenure.lifecycle import STAGES, section_of
-    from tenure.spec.base import config_of
 
-    spec_digest = digest(config_of(document))
+    spec_digest = document_digest(document)
     metadata = document.metadata
     identity = Identity(metadata.name, document.state.value, metadata, spec_digest)
     ending = document.retirement.retirement_date if document.retirement else None

@@ -94,8 +94,7 @@ _HEADER = msgspec.msgpack.Decoder(_Header)
 _ENTRIES = msgspec.msgpack.Decoder(dict[str, Entry])
 _PLAN = msgspec.msgpack.Decoder(tuple[ModelPlan, tuple[int, ...]])
 _ENCODER = msgspec.msgpack.Encoder()
-_DEFAULTS = {one.name: one.default for one in msgspec.structs.fields(Change) if not one.required}
-_REQUIRED = object()
+_FIELDS = [(one.name, one.default) for one in msgspec.structs.fields(Change)]
 
 
 @dataclass
@@ -226,8 +225,8 @@ def packed(plan: ModelPlan) -> msgspec.Raw:
     fields["changes"] = [
         {
             name: value
-            for name, value in msgspec.structs.asdict(change).items()
-            if value != _DEFAULTS.get(name, _REQUIRED)
+            for name, default in _FIELDS
+            if (value := getattr(change, name)) is not default and value != default
         }
         for change in plan.changes
     ]

@@ -20,8 +20,8 @@ from tenure.plan.change import Change, ModelPlan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tenure.engine.applying import Run
     from tenure.engine.compiling import Compiled
+    from tenure.engine.run import Run
     from tenure.engine.specs import Specs
     from tenure.engine.workspace import Workspace
     from tenure.state.record import ModelState

@@ -28,11 +28,13 @@ from tenure.core.events import Event, EventSink, Note, ignore
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
 from tenure.engine import moving, promoting, removing, requests, surgery
-from tenure.engine.applying import Run, apply_model, boundary, check_fresh
+from tenure.engine.applying import apply_model, boundary
 from tenure.engine.compiling import Compiled, desired_of, stage_of
+from tenure.engine.freshness import check_fresh
 from tenure.engine.planning import inputs_of, make_plan
 from tenure.engine.removing import REMOVED
 from tenure.engine.result import ApplyResult, ModelResult, ObserveResult, RunResult
+from tenure.engine.run import Run
 from tenure.engine.running import proposals, unattended
 from tenure.engine.stopping import interrupt, never, stoppable
 from tenure.engine.workspace import Workspace

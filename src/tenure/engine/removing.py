@@ -22,7 +22,7 @@ from tenure.plan.view import Blocker
 from tenure.stages.base import protected, protection
 
 if TYPE_CHECKING:
-    from tenure.engine.applying import Run
+    from tenure.engine.run import Run
     from tenure.spec.project import Removed
     from tenure.state.record import ModelState
 
