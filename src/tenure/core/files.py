@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,6 +34,22 @@ def find(folder: Path, pattern: str) -> list[Path]:
     # Path.glob takes no absolute pattern.
     found = glob.glob(str(literal), recursive=True)  # noqa: PTH207
     return sorted(Path(name) for name in found if Path(name).is_file())
+
+
+def read_regular(path: Path | str) -> bytes:
+    """The content of a regular file, or of what a link leads to. Raises OSError, also for anything else.
+
+    A pipe would be waited for without an end, and a device may have none. It is looked at once it is open, so that
+    nothing can come in between.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return stream.read()
 
 
 def look(folder: str, pattern: str) -> Look:
@@ -68,14 +86,21 @@ def now_ns() -> int:
     return time.time_ns()
 
 
-def below(folder: str, suffixes: tuple[str, ...], prefix: str = "") -> Iterator[tuple[str, Stamp | None]]:
+def below(
+    folder: str, suffixes: tuple[str, ...], prefix: str = "", *, strict: bool = False
+) -> Iterator[tuple[str, Stamp | None]]:
     """Every entry below a folder whose name ends so, by its path from there, with its stamp (None: it leads nowhere).
 
-    Linked folders are not entered, nor are those that may not be read; hidden files are included.
+    Linked folders are not entered, nor are those that may not be read; with `strict` these raise PermissionError.
+    Hidden files are included.
     """
     try:
         entries = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError:
+        if strict:
+            raise
         return
     with entries:
         for entry in entries:
@@ -88,7 +113,7 @@ def below(folder: str, suffixes: tuple[str, ...], prefix: str = "") -> Iterator[
                 else:
                     yield name, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if entry.is_dir(follow_symlinks=False):
-                yield from below(entry.path, suffixes, name + "/")
+                yield from below(entry.path, suffixes, name + "/", strict=strict)
 
 
 def _is_glob(pattern: str) -> bool:

@@ -31,7 +31,7 @@ from typing import Any
 import msgspec
 
 from tenure.core.digest import digest, digest_bytes, short
-from tenure.core.files import Look, Stamp, below, look, settled, stamp
+from tenure.core.files import Look, Stamp, below, look, read_regular, settled, stamp
 from tenure.core.version import VERSION
 from tenure.engine.workspace import SPEC_SUFFIXES, Workspace
 from tenure.plan.change import Change, ModelPlan
@@ -153,7 +153,7 @@ class Present:
             return entry
         # Touched, or checked out anew: what counts is what it says.
         with contextlib.suppress(OSError):
-            if present is not None and digest_bytes((self.root / file).read_bytes()) == entry.content:
+            if present is not None and digest_bytes(read_regular(self.root / file)) == entry.content:
                 trusted = settled([present], self.began)
                 return msgspec.structs.replace(entry, stamp=present) if trusted else entry
         return None
@@ -170,7 +170,7 @@ class Present:
 def question_of(root: Path, overrides: Sequence[str], refresh: bool) -> Question:
     """A question as it is asked now. Raises OSError when `conf/` cannot be read."""
     folder = root / "conf"
-    conf = {name: digest_bytes((folder / name).read_bytes()) for name, _ in sorted(_conf_files(root))}
+    conf = {name: digest_bytes(read_regular(folder / name)) for name, _ in sorted(_conf_files(root))}
     return Question(tuple(overrides), refresh, tool(), conf)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +39,32 @@ class Workspace:
         )
 
     def spec_stamps(self) -> dict[str, Stamp | None]:
-        """Every spec as people see it (`specs/churn.yaml`) with the stamp of its file, in the order of their names."""
+        """Every spec as people see it (`specs/churn.yaml`) with the stamp of its file, in the order of their names.
+
+        Raises TenureError for a folder that may not be read: its models would be missing without a word.
+        """
         folder = self.root / "specs"
         if not folder.is_dir():
             raise not_a_project(folder)
-        found = {
-            name: stamp
-            for name, stamp in below(str(folder), SPEC_SUFFIXES, "specs/")
-            if not name.rpartition("/")[2].startswith(".")
-        }
+        try:
+            found = {
+                name: stamp
+                for name, stamp in below(str(folder), SPEC_SUFFIXES, "specs/", strict=True)
+                if not name.rpartition("/")[2].startswith(".")
+            }
+        except PermissionError as error:
+            raise TenureError(
+                "A folder of specs cannot be read.",
+                f"{error.filename}: {error.strerror}.",
+                "Give the user who runs tenure the right to read it, or move it out of specs/.",
+            ) from error
+        unsayable = [os.fsencode(name) for name in found if not _can_be_said(name)]
+        if unsayable:
+            raise TenureError(
+                "A file name is not UTF-8.",
+                f"{', '.join(str(name)[2:-1] for name in unsayable)}: no plan could name it.",
+                "Rename it.",
+            )
         return {name: found[name] for name in in_order_of_names(found)}
 
     def spec_named(self, text: str) -> str | None:
@@ -61,6 +79,11 @@ class Workspace:
     def shown(self, path: Path) -> str:
         """A path as people see it: relative to the project."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def _can_be_said(name: str) -> bool:
+    """Whether a name can be written down: bytes that are no UTF-8 come as lone surrogates, which cannot."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def in_order_of_names(files: Iterable[str]) -> list[str]:

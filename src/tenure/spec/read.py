@@ -18,6 +18,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tenure.core.diagnostics import Diagnostic, Severity, breadcrumb, excerpt, in_order
+from tenure.core.files import read_regular
 from tenure.core.spans import Path as KeyPath
 from tenure.core.spans import Span, SpanMap
 from tenure.spec.syntax import explain_syntax_error
@@ -90,7 +91,7 @@ def read(path: Path, file: str | None = None) -> Read:
     whole = Span(name)
     try:
         size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
+        content = read_regular(path) if size <= MAX_BYTES else b""
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return None, (_error("The file cannot be read.", f"{name}: {reason}.", "", whole),)

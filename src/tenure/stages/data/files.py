@@ -42,6 +42,13 @@ def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[P
                 f"name the files in it with a glob, such as {pattern.rstrip('/')}/*.csv",
                 path=where,
             )
+        if file.exists() and not file.is_file():
+            raise StageError(
+                "a source is no file",
+                f"{_shown(file, project)} is a pipe, a socket or a device, which cannot be read twice",
+                "write what comes out of it to a file, and name that",
+                path=where,
+            )
         try:
             with file.open("rb") as stream:
                 empty = not stream.read(1)
@@ -80,6 +87,8 @@ def fingerprint(
             return {"missing": True, "reason": f"no file {pattern}"}
         if any(file.is_dir() for file in files):
             return {"missing": True, "reason": f"{pattern} is a folder"}
+        if any(not file.is_file() for file in files):
+            return {"missing": True, "reason": f"{pattern} is no regular file"}
         stats = [file.stat() for file in files]
         found: dict[str, Any] = {
             "path": pattern,

@@ -69,6 +69,8 @@ def predict_file(
             raise StageError(
                 "unknown file type", f"{path} is neither .csv nor .parquet.", "Convert the file first."
             )
+    if source.exists() and not source.is_file():
+        raise StageError("not a file", f"{source} is a folder, a pipe or a device; it is read twice.")
     # A batch is worth the threads that a single row is not; 0 lets xgboost take all of them.
     predictor = load_version(artifacts, record, threads=0)
     rows = 0
