@@ -60,3 +60,40 @@ def test_waiting_takes_every_step_of_a_rollout(tmp_path: Path) -> None:
         {"version": 2, "share": 100}
     ]
     assert not project.plan().changed
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+def test_a_clock_that_jumps_by_a_day_lets_nobody_write_who_has_lost_his_turn(
+    applied: Path, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    """Leases end by the real clock, which may be wrong; whose turn it is follows from a number that only grows."""
+    from tenure.core.errors import StateLocked, StateStale
+    from tenure.state import leases
+
+    first, second = (Project(applied, now=NOW, actor=name) for name in ("ann", "bob"))
+    real = leases.time.time
+    steps = {"apply_id": "a", "address": "flowers/training/model", "action": "replace", "reason": "cause"}
+    steps |= {"fingerprint": "f", "by": "x"}
+    with first.store.lease("flowers", "ann@another-machine:1:x") as lease:
+        monkeypatch.setattr(leases.time, "time", lambda: real() + jump)
+        if jump < 0:
+            with pytest.raises(StateLocked), second.store.lease("flowers", "bob@machine:1:y"):
+                pass
+            entry = first.store.begin(lease, at=NOW, **steps)
+            first.store.finish(lease, entry, outcome="failed", at=NOW)
+        else:
+            before = second.reader.audit_head()
+            with second.store.lease("flowers", "bob@machine:1:y"):
+                with pytest.raises(StateStale):
+                    first.store.begin(lease, at=NOW, **steps)
+                assert second.reader.audit_head() == before
+    with second.store.lease("flowers", "bob@machine:1:y"):
+        pass
+
+
+def test_a_clock_that_went_back_between_plan_and_apply(applied: Path) -> None:
+    write_spec(applied, {"training": {"limits": {"max_trials": 3}}})
+    plan = Project(applied, now=NOW + timedelta(hours=1)).plan()
+    with pytest.raises(TenureError, match="The clock went back"):
+        Project(applied, now=NOW - timedelta(hours=1)).apply(plan)
+    assert Project(applied, now=NOW).apply(plan).exit_code == 0
