@@ -68,6 +68,27 @@ def swept(root: Path) -> None:
     assert [path for path in drafts if path.exists()] == []
 
 
+def test_without_the_log_that_a_kill_left_beside_the_state_it_is_an_earlier_one(tmp_path: Path) -> None:
+    """Somebody tidies up `state.db-wal`: what was recorded last is gone, what is left is whole, and is built upon."""
+    root = make_project(tmp_path / "killed")
+    points = iter(kills(root, "apply", files=False))
+    while "training/model (outcome): after" not in next(points):
+        pass
+    beside = root / ".tenure/dev/state.db-wal"
+    assert beside.stat().st_size
+    shutil.copytree(root, tmp_path / "whole")
+    known = len(Project(tmp_path / "whole", now=NOW).reader.journal("flowers"))
+    beside.unlink()
+    beside.with_name("state.db-shm").unlink(missing_ok=True)
+    project = Project(root, now=NOW, actor="ann")
+    assert len(project.reader.journal("flowers")) < known
+    head = project.reader.audit_head()
+    assert head is not None
+    assert verify(project.reader.audit(), head) == []
+    assert project.apply(project.plan()).exit_code == 0
+    assert not sound(root).plan().changed
+
+
 def new_rows(root: Path) -> None:
     """A file to score, and room for what comes of it."""
     write_flowers(root / "new.csv", rows=40, seed=9)

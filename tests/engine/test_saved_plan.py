@@ -99,6 +99,22 @@ def test_a_state_that_is_another_one(applied: Path) -> None:
     assert not (applied / ".tenure").exists()
 
 
+def test_a_state_of_another_project_with_the_same_model_at_the_same_serial(
+    applied: Path, tmp_path: Path
+) -> None:
+    from tests.engine.projects import make_project
+
+    other = Project(make_project(tmp_path / "other"), now=NOW, actor="eve")
+    assert other.apply(other.plan()).exit_code == 0
+    other.close()
+    write_spec(applied, RETRAIN)
+    plan = saved(applied)
+    shutil.rmtree(applied / ".tenure")
+    shutil.copytree(other.root / ".tenure", applied / ".tenure")
+    assert Project(applied).state("flowers").serial == plan.models[0].serial
+    assert "the state is another one" in refused(applied, plan)
+
+
 def test_another_environment(applied: Path) -> None:
     write_spec(applied, RETRAIN)
     plan = msgspec.structs.replace(saved(applied), environment="prod")
