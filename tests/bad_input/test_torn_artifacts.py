@@ -115,6 +115,7 @@ def test_a_server_does_not_serve_it_and_serves_once_it_is_whole(
 def test_what_is_being_served_goes_on_when_its_files_are_lost(released: Path) -> None:
     running = serving(released)
     try:
+        assert answer(f"{running.url}/models/flowers/predict")[0] == 200
         shutil.rmtree(released / ".tenure/dev/artifacts")
         assert answer(f"{running.url}/models/flowers/predict")[0] == 200
     finally:

@@ -18,11 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.engine.processes import Hooked, die, outcome
+from tests.engine.processes import die, hooked, outcome
 from tests.engine.projects import NOW
 
-from tenure.engine import project as engine
-from tenure.engine.compiling import stage_of
+from tenure.engine import compiling
 from tenure.engine.project import Project
 
 _NAMES = re.compile(r"(?<=/)[0-9a-f]{2}(?=/|$)|[0-9a-f]{8,}|\d+|[-.\w]*\.(part|tmp|partial)$")
@@ -185,11 +184,8 @@ class Watch:
             return result
 
         store.begin, store.finish = begun, finished
-        engine.stage_of = lambda item: Hooked(  # type: ignore[assignment]
-            stage_of(item),
-            lambda _: self.reached("after the verb"),
-            lambda _: self.reached("before the verb"),
-        )
+        stages: Any = compiling._stages()
+        stages |= hooked(lambda _: self.reached("after the verb"), lambda _: self.reached("before the verb"))
         sys.addaudithook(self.audit)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.engine.projects import NOW
 
+from tenure.engine import compiling
 from tenure.engine import project as engine
 from tenure.engine.project import Project
 
@@ -60,6 +61,13 @@ class Hooked:
         output = self._stage.realise(resource, target, context)
         self._after(resource)
         return output
+
+
+def hooked(
+    after: Callable[[Any], None], before: Callable[[Any], None] = lambda resource: None
+) -> dict[str, Hooked]:
+    """Every stage by its name, with something before and after its verb; to be put into `compiling._stages()`."""
+    return {name: Hooked(stage, after, before) for name, stage in compiling._stages().items()}
 
 
 def die(*_: object) -> None:

@@ -15,8 +15,7 @@ from tests.engine.projects import NOW, make_project, write_spec
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.cli.main import run
 from tenure.core.errors import StageError
-from tenure.engine import project as engine
-from tenure.engine.compiling import stage_of
+from tenure.engine import compiling
 from tenure.engine.project import Project
 from tenure.engine.result import ApplyResult
 
@@ -27,12 +26,15 @@ AFTER_TRAINING = {"evaluation/report", "governance/version", "governance/approva
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Exception | None], None]:
     """Make the verb behind an address fail, or work again."""
 
+    whole = dict(compiling._stages())
+
     def arrange(address: str, error: Exception | None) -> None:
         def after(resource: Any) -> None:
             if resource.address == address and error is not None:
                 raise error
 
-        monkeypatch.setattr(engine, "stage_of", lambda item: Hooked(stage_of(item), after))
+        for name, stage in whole.items():
+            monkeypatch.setitem(compiling._stages(), name, Hooked(stage, after))
 
     return arrange
 
@@ -158,8 +160,11 @@ def test_a_full_disk_under_the_state_ends_the_apply_and_keeps_what_was_done(
         if named.get("record") is not None and named["record"].address == "flowers/training/search":
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            with store._writing():
+
+            def insert(connection: sa.Connection) -> None:
                 raise sa.exc.OperationalError("INSERT", {}, error)
+
+            store.database.write(insert)
         return int(finish(*values, **named))
 
     store.finish = full

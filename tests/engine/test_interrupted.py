@@ -159,12 +159,11 @@ def test_a_reader_that_leaves(root: Path, tmp_path: Path, kind: str) -> None:
 
 def test_what_is_left_is_shown_as_it_was_planned(applied: Path) -> None:
     """An interrupted retraining is not called pointless: the new rows have not been read yet."""
-    from tests.engine.processes import Hooked
+    from tests.engine.processes import hooked
     from tests.engine.projects import write_flowers
 
     from tenure.core.errors import Interrupted
-    from tenure.engine import project as engine
-    from tenure.engine.compiling import stage_of
+    from tenure.engine import compiling
 
     def stop(resource: object) -> None:
         raise Interrupted("stopped")
@@ -174,7 +173,8 @@ def test_what_is_left_is_shown_as_it_was_planned(applied: Path) -> None:
     project.retrain("flowers", reason="more rows")
     plan = project.plan()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "stage_of", lambda item: Hooked(stage_of(item), stop))
+        for name, stage in hooked(stop).items():
+            patch.setitem(compiling._stages(), name, stage)
         result = project.apply(plan)
     assert result.exit_code == 130
     assert [(change.address, change.action) for change in result.models[0].remaining] == [

@@ -117,6 +117,7 @@ class SqliteFile:
 
     def _prepared(self) -> sa.Engine:
         """An engine for a file that is there, with its tables: what is missing is created, once."""
+        from tenure.core.drafts import sweep
         from tenure.state import tables, writing
         from tenure.state.transaction import rows_of
 
@@ -133,6 +134,7 @@ class SqliteFile:
             tables.metadata.create_all(connection)
             writing.found(connection)
 
+        sweep(self.path.parent, f".{self.path.name}.*.part*")
         if not self.path.exists():
             _create(self.path, found)
         _refuse_empty(self.path, self.path.stat().st_size)
@@ -214,9 +216,6 @@ def _refuse_empty(path: Path, size: int) -> None:
 
 def _create(path: Path, work: Callable[[sa.Connection], None]) -> None:
     """Make a new file, which is there whole or not at all. One that somebody else makes at the same time stays."""
-    from tenure.core.drafts import sweep
-
-    sweep(path.parent, f".{path.name}.*.part*")
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.part")
     engine = _engine(draft)
     try:
