@@ -79,6 +79,7 @@ def test_every_artifact_is_made_again_in_place_and_nothing_else(applied: Path) -
     made = {local for local, record in whole.records.items() if record.artifacts}
     assert {local for local, change in by_address.items() if change.causes} == made
     assert by_address["data/snapshot"].reason is Reason.DAMAGED
+    assert "sources are as they were" in by_address["data/snapshot"].sentence
     assert by_address["training/model"].action is Action.REPLACE
     assert project.apply(plan).exit_code == 0
     after = project.state("flowers")

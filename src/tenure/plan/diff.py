@@ -306,6 +306,8 @@ def _rebuilt(resource: Resource, record: Record, damages: tuple[Fact, ...], inpu
         )
     elif inputs.seen and inputs.changed is None:
         sentence += " Whether its sources still give the same is known once they are read."
+    elif inputs.seen:
+        sentence += " Its sources are as they were: where the same comes out, nothing that follows is made."
     # A resource with an identity of its own stays that one, whatever is written about it again.
     stays = resource.identity is not None
     return _change(
