@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -190,6 +191,7 @@ class Watch:
 
 
 def _run(root: Path, verb: str, seen: Path, every: bool, files: bool, hours: int) -> None:
+    tempfile.tempdir = str(root.parent)  # what a kill leaves there goes away with the test
     project = Project(root, now=NOW + timedelta(hours=hours), actor="ann")
     Watch(root, seen, every, files).install(project)
     sys.exit(VERBS[verb](project))
