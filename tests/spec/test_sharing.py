@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenure.core.digest import digest
 from tenure.core.effect import Effect
 from tenure.engine.compiling import compile_model
 from tenure.graph import declare
 from tenure.lifecycle import Model
 from tenure.spec import sharing
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import SpecModel, config_of, field
 from tenure.spec.fragments import Fragments
 from tenure.spec.sharing import Sharing
 from tenure.spec.validate import load
@@ -55,6 +56,7 @@ def test_a_document_is_the_same_with_and_without(path: Path) -> None:
         assert found.value == alone.value
         if found.value is not None and alone.value is not None:
             assert repr(found.value) == repr(alone.value)
+            assert declare.document_digest(found.value) == digest(config_of(alone.value))
             assert compile_model(found.value, "x.yaml") == _compiled_afresh(alone.value)
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tenure.core.address import Address
-from tenure.core.digest import digest
+from tenure.core.digest import canonical, digest, digest_of_parts
 from tenure.core.effect import Effect
 from tenure.core.leaves import flatten
 from tenure.graph.resource import Adoption, Resource, Sort
 from tenure.spec.base import SpecModel, config_of, effects_of
+from tenure.spec.sharing import Derived
+
+_config = Derived(config_of)
+_canonical = Derived(lambda block: canonical(_config.of(block)))
 
 
 class Part(NamedTuple):
@@ -53,6 +57,17 @@ def resource(
     )
 
 
+def document_digest(document: SpecModel) -> str:
+    """`digest(config_of(document))`, of a document of blocks and words; blocks that were seen before cost nothing."""
+    parts = {}
+    for name, info in type(document).model_fields.items():
+        value = getattr(document, name)
+        if value is not None:
+            key = info.serialization_alias or info.alias or name
+            parts[key] = _canonical.of(value) if isinstance(value, SpecModel) else canonical(value)
+    return digest_of_parts(parts)
+
+
 class _Content(NamedTuple):
     """What a resource is, apart from whose it is. `blocks` are those it was made from."""
 
@@ -78,11 +93,12 @@ def _content(local: str, version: int, blocks: Mapping[str, SpecModel | Part | N
         if block is not None
     ]
     key = (local, version, *((path, id(block), fields) for path, block, fields in parts))
-    if key not in _contents:
+    made = _contents.get(key)
+    if made is None:
         if len(_contents) >= _MOST_CONTENTS:
             _contents.clear()
-        _contents[key] = _made(local, version, parts)
-    return _contents[key]
+        made = _contents[key] = _made(local, version, parts)
+    return made
 
 
 def _made(
@@ -91,7 +107,7 @@ def _made(
     config: dict[str, Any] = {}
     effects: dict[str, Effect] = {}
     for path, block, fields in parts:
-        written = config_of(block)
+        written = _config.of(block)
         chosen = {key: value for key, value in written.items() if fields is None or key in fields}
         _put(config, path, chosen)
         for leaf, effect in effects_of(block).items():

@@ -30,6 +30,7 @@ MAX_VALUES = 100_000
 
 _PLAIN = ""
 _QUOTED = "'"
+_UNTAGGED = (_PLAIN, _QUOTED)
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "map", "seq")}
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _WORDS: dict[str, bool | None] = {
@@ -194,7 +195,7 @@ class _Builder:
                     "",
                 )
             )
-        if node.tag not in (_PLAIN, _QUOTED):
+        if node.tag not in _UNTAGGED:
             self._check_tag(node, path)
         if type(node) is SequenceNode:
             return [
@@ -211,18 +212,22 @@ class _Builder:
                 )
                 continue
             key = key_node.value
-            inner = (*path, key)
             if key in result:
                 self._duplicate(node, key_node, path)
             elif key == "<<" and key_node.tag == _PLAIN:
                 self.report(
                     key_node,
-                    inner,
+                    (*path, key),
                     "Merge keys are not supported.",
                     "`<<` merges a mapping in old YAML only.",
                     "Move the shared keys to conf/<section>/<name>.yaml and name it under `defaults:`.",
                 )
-            result[key] = self.build(value_node, inner, depth + 1)
+            # Most values are scalars without a tag: for them there is nothing to check and no path to keep.
+            if type(value_node) is ScalarNode and value_node.tag in _UNTAGGED and self.count < MAX_VALUES:
+                self.count += 1
+                result[key] = _plain(value_node.value) if value_node.tag == _PLAIN else value_node.value
+            else:
+                result[key] = self.build(value_node, (*path, key), depth + 1)
         return result
 
     def _check_tag(self, node: Node, path: KeyPath) -> None:

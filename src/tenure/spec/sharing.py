@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -12,6 +13,8 @@ from tenure.spec.shape import Block, shape_of_field
 
 MOST = 2_000
 """How many blocks are kept. A fleet whose blocks all differ must not be held in memory for nothing."""
+
+Value = TypeVar("Value")
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -51,6 +54,26 @@ class Sharing(Generic[Model]):
         for name, key in keys.items():
             self._blocks[key] = getattr(document, self._fields[name])
         return document
+
+
+class Derived(Generic[Value]):
+    """What follows from a block alone, made once for all documents that share the block.
+
+    Blocks are told apart by identity, which is theirs alone as long as they are kept here.
+    """
+
+    def __init__(self, make: Callable[[SpecModel], Value]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[SpecModel, Value]] = {}
+
+    def of(self, block: SpecModel) -> Value:
+        """What was made of this block before, or is made of it now. Nobody may change it."""
+        known = self._made.get(id(block))
+        if known is None:
+            if len(self._made) >= MOST:
+                self._made.clear()
+            known = self._made[id(block)] = (block, self._make(block))
+        return known[1]
 
 
 def _key(name: str, value: dict[str, Any]) -> tuple[str, bytes] | None:
