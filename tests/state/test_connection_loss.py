@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,6 +259,41 @@ def test_a_heartbeat_survives_an_outage(postgres: Server) -> None:
         with pytest.raises(StateLocked), other.lease("churn", "bob@elsewhere:2:y"):
             pass
         begin(store, lease)
+
+
+def test_a_heartbeat_that_fails_makes_nobody_else_give_up(postgres: Server) -> None:
+    settings, said = postgres.settings(), []
+    with (
+        closing(open_store(HERE, settings, said.append)) as store,
+        store.lease("churn", HOLDER, seconds=0.4) as lease,
+    ):
+        postgres.stop("immediate")
+        back = threading.Timer(2.0, postgres.start)
+        back.start()
+        begin(store, lease)
+        back.join()
+    assert [text.split(" (")[0].split(",")[0] for text in said] == [
+        "The connection to the state was lost",
+        "The state can be reached again",
+    ]
+
+
+def test_threads_that_wait_for_the_same_server_say_so_once(postgres: Server) -> None:
+    settings, said = postgres.settings(), []
+    with closing(open_store(HERE, settings, said.append)) as store, ThreadPoolExecutor(4) as pool:
+        small_apply(store)
+        postgres.stop("immediate")
+        waiting = [
+            pool.submit(
+                store.append_audit, at=NOW, actor="ada", action="later", subject="x", data={"n": number}
+            )
+            for number in range(4)
+        ]
+        time.sleep(1.0)
+        postgres.start()
+        assert sorted(one.result(30).data["n"] for one in waiting) == [0, 1, 2, 3]
+        assert verify(store.audit(), store.audit_head()) == []
+    assert len(said) == 2, said
 
 
 def test_a_reader_goes_on_where_its_connection_was(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_a_user_who_may_create_nothing(postgres: Server, monkeypatch: pytest.Mon
     monkeypatch.setenv(VARIABLE, postgres.url.replace(f"tenure:{PASSWORD}", "guest:guest"))
     settings = postgres.settings("guests")
     assert read(settings) == 0
-    with pytest.raises(StateError, match="cannot be written") as caught:
+    with pytest.raises(StateError, match="not open to this user") as caught:
         write(settings)
     assert "GRANT CREATE" in caught.value.hint
     postgres.execute("CREATE SCHEMA guests AUTHORIZATION guest")
@@ -115,7 +115,7 @@ def test_a_user_who_may_only_read_can_plan(postgres: Server, monkeypatch: pytest
     monkeypatch.setenv(VARIABLE, postgres.url.replace(f"tenure:{PASSWORD}", "reviewer:reviewer"))
     with closing(open_reader(HERE, settings)) as reader:
         assert (reader.read_many(), len(list(reader.audit()))) == ({}, 1)
-    with pytest.raises(StateError, match="cannot be written"):
+    with pytest.raises(StateError, match="not open to this user"):
         write(settings)
     assert read(settings) == 1
 

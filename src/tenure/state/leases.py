@@ -118,6 +118,8 @@ def refuse_if_held(connection: sa.Connection, doing: str) -> None:
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time as it is
         connection.execute(sa.text("LOCK TABLE leases IN EXCLUSIVE MODE"))
+        # Nothing is asked of the server while a copy is written or a file is read; it must not take that for absence.
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout TO 0"))
     now = present(connection)
     for row in connection.execute(sa.text(f"SELECT {HELD_COLUMNS} FROM leases ORDER BY model")):
         model, holder, since, expires = row

@@ -61,9 +61,11 @@ class PostgresSchema:
         self._connector = Connector(url)
         self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._end_of_reading: weakref.finalize[..., PostgresSchema] | None = None
         self._there = False
         self._preparing = threading.Lock()
         self._engine: sa.Engine | None = None
+        self._end_of_writing: weakref.finalize[..., PostgresSchema] | None = None
         self._confirmed: deque[str] = deque()
 
     @property
@@ -89,9 +91,9 @@ class PostgresSchema:
     def close(self) -> None:
         """Close every connection; a later call opens them again."""
         with self._preparing:
-            if self._engine is not None:
-                self._engine.dispose()
-                self._engine = None
+            self._engine = None
+            if self._end_of_writing is not None:
+                self._end_of_writing()
         with self._lock:
             self._disconnect()
 
@@ -99,7 +101,7 @@ class PostgresSchema:
 
     def _look(self, work: Callable[[Rows | None], Value]) -> Value:
         try:
-            connection = self._connection = self._connection or self._connected()
+            connection = self._connection or self._connected()
             connection.execute(self._sql(_READING))
             try:
                 self._there = self._there or self._known(partial(_select, connection), OLDEST_READABLE)
@@ -112,16 +114,16 @@ class PostgresSchema:
             raise explain(error, self.place) from error
 
     def _connected(self) -> Connection:
-        connection = self._connector.connect()
+        self._connection = self._connector.connect()
         # Nobody has to close a project; the server still hears that its client is gone.
-        weakref.finalize(self, connection.close)
-        return connection
+        self._end_of_reading = weakref.finalize(self, self._connection.close)
+        return self._connection
 
     def _disconnect(self) -> None:
         self._there = False
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection = None
+        if self._end_of_reading is not None:
+            self._end_of_reading()
 
     def _known(self, rows: Rows, oldest: int) -> bool:
         """Whether there is a state. Raises what `check_format` raises."""
@@ -176,6 +178,7 @@ class PostgresSchema:
                     engine.dispose()
                     raise
                 self._engine = engine
+                self._end_of_writing = weakref.finalize(self, engine.dispose)
             return self._engine
 
     def _prepare(self, connection: sa.Connection) -> None:
@@ -222,7 +225,6 @@ class PostgresSchema:
         engine = sa.create_engine(
             "postgresql+psycopg://", creator=self._connector.connect, use_native_hstore=False, pool_timeout=60
         )
-        weakref.finalize(self, engine.dispose)
         begin = self._sql(_WRITING).as_string()
 
         @sa.event.listens_for(engine, "begin")

@@ -47,10 +47,11 @@ def explain(error: psycopg.Error, place: str) -> Lost | Conflict | StateError:
             )
         case "42501":
             return StateError(
-                "The state cannot be written",
+                "The state is not open to this user",
                 f"{place}: {reason}.",
                 "Let the user of the URL create schemas (GRANT CREATE ON DATABASE ... TO ...), or create this one for"
-                " it (CREATE SCHEMA ... AUTHORIZATION ...).",
+                " it (CREATE SCHEMA ... AUTHORIZATION ...). To read, USAGE on the schema and SELECT on its tables are"
+                " enough.",
             )
         case "53100" | "53200" | "58030":
             return StateError(

@@ -42,6 +42,7 @@ class Retrying:
         self._tell = tell
         self._reached = False
         self._given_up = False
+        self._away_since: float | None = None
 
     def run(
         self, attempt: Callable[[], Value], place: Callable[[], str], *, persistent: bool = True
@@ -53,7 +54,7 @@ class Retrying:
         come first.
         """
         losses = conflicts = 0
-        began, told = time.monotonic(), False
+        began = patience = 0.0
         while True:
             try:
                 value = attempt()
@@ -65,28 +66,33 @@ class Retrying:
             except Lost as loss:
                 losses += 1
                 if losses == 1:
-                    began = time.monotonic()
+                    # What others find out meanwhile does not make this one wait shorter.
+                    began, patience = time.monotonic(), self._patience(persistent)
                 waited = time.monotonic() - began
-                left = self._patience(persistent) - waited
-                if losses > 1 and left <= 0.0:
-                    self._given_up = True
+                if losses > 1 and waited >= patience:
+                    self._given_up |= persistent
                     raise _unreachable(place(), str(loss), waited if self._reached else 0.0) from loss
+                if losses > 1 and persistent:
+                    self._say_that_it_is_away(began, str(loss), patience)
                 # A connection that nobody used for a while may be gone while the server is there.
-                pause = 0.0 if losses == 1 and self._reached else min(_pause(losses), max(left, 0.0))
-                if losses > 1 and not told and persistent:
-                    told = True
-                    what = (
-                        "The connection to the state was lost"
-                        if self._reached
-                        else "The state does not answer"
-                    )
-                    self._tell(f"{what} ({loss}). Trying again for up to {self._patience(True):.0f} s.")
-                time.sleep(pause)
+                again_at_once = losses == 1 and self._reached
+                time.sleep(0.0 if again_at_once else max(0.0, min(_pause(losses), patience - waited)))
             else:
                 self._reached, self._given_up = True, False
-                if told:
-                    self._tell(f"The state can be reached again, after {time.monotonic() - began:.1f} s.")
+                self._say_that_it_is_back()
                 return value
+
+    def _say_that_it_is_away(self, since: float, reason: str, patience: float) -> None:
+        """Once for one outage, however many threads wait for its end."""
+        if self._away_since is None:
+            self._away_since = since
+            what = "The connection to the state was lost" if self._reached else "The state does not answer"
+            self._tell(f"{what} ({reason}). Trying again for up to {patience:.0f} s.")
+
+    def _say_that_it_is_back(self) -> None:
+        since, self._away_since = self._away_since, None
+        if since is not None:
+            self._tell(f"The state can be reached again, after {time.monotonic() - since:.1f} s.")
 
     def _patience(self, persistent: bool) -> float:
         if not persistent or self._given_up:
