@@ -15,7 +15,7 @@ from tests.engine.projects import NOW, merged, write_spec
 
 from tenure.core.effect import Effect, worst
 from tenure.core.errors import Interrupted, StageError
-from tenure.engine import project as engine
+from tenure.engine import fleet as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 from tenure.state.chain import verify

@@ -15,7 +15,7 @@ from tests.state.processes import Worker, apply_until_the_server_stops
 from tests.state.servers import PASSWORD, Server, postgres_server
 
 from tenure.core.events import Event, Note
-from tenure.engine import project as engine
+from tenure.engine import fleet
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 from tenure.state.chain import verify
@@ -93,7 +93,7 @@ def test_the_server_crashes_in_the_middle_of_an_apply(
             crashes.append(threading.Timer(1.0, postgres.start))
             crashes[-1].start()
 
-    monkeypatch.setattr(engine, "stage_of", lambda item: Hooked(stage_of(item), crash))
+    monkeypatch.setattr(fleet, "stage_of", lambda item: Hooked(stage_of(item), crash))
     result = project.apply(project.plan())
     (crashed,) = crashes
     crashed.join()

@@ -53,7 +53,7 @@ def test_nothing_is_trained_and_everything_comes_along(applied: Path) -> None:
     assert "blossoms" in project.card("blossoms")
     assert not project.plan().changed
     assert project.plan().unmanaged == ()
-    assert [record.address for record in project.reader.history("blossoms")][0] == "blossoms/data/snapshot"
+    assert next(record.address for record in project.reader.history("blossoms")) == "blossoms/data/snapshot"
 
 
 def test_the_line_may_go_once_it_was_applied_and_means_nothing_if_it_stays(applied: Path) -> None:

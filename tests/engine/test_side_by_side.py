@@ -11,7 +11,7 @@ from tests.engine.processes import CONTEXT, Hooked, race
 from tests.engine.projects import NOW, make_project, write_spec
 from tests.state.places import keep_in
 
-from tenure.engine import project as engine
+from tenure.engine import fleet
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 
@@ -66,7 +66,7 @@ def test_the_one_who_comes_second_is_told_who_holds_the_model(
             seen.append(None)
             seen.append(bob.apply(plan))
 
-    monkeypatch.setattr(engine, "stage_of", lambda item: Hooked(stage_of(item), meanwhile))
+    monkeypatch.setattr(fleet, "stage_of", lambda item: Hooked(stage_of(item), meanwhile))
     assert ann.apply(ann.plan()).exit_code == 0
     second = seen[1]
     assert second.exit_code == 4

@@ -12,7 +12,7 @@ from tests.engine.processes import CONTEXT, Hooked
 from tests.engine.projects import NOW, write_flowers
 
 from tenure.core.errors import StateError, StateLocked, StateStale
-from tenure.engine import project as engine
+from tenure.engine import fleet as engine
 from tenure.engine import surgery
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project

@@ -596,7 +596,12 @@ class Life(RuleBasedStateMachine):
         now, number = self.world.now, len(self.steps)
         fact = Fact(f"f{number}", model, "monitoring", f"k{do}", do, mode, "It broke.", {}, now, "monitor")
         seen = Observation(model, "performance", now, now, verdict, 0.4, {}, "1", now)
-        self.world.script.seen = {model: Observed((seen,), (fact,) if verdict == "critical" else ())}
+        state = self.recorded(env).get(model)
+        known = [
+            one for one in (state.facts if state else ()) if one.settled_at is None and one.by == "monitor"
+        ]
+        over = () if verdict == "critical" else tuple(one.id for one in known)
+        self.world.script.seen = {model: Observed((seen,), () if over else (fact,), over)}
         with self.world.project(env) as project:
             before = {name: state.records for name, state in project.reader.read_many().items()}
             self._asked(lambda: project.run() if run else project.observe())

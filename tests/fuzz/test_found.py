@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.fuzz.machine import Life
+from tests.fuzz.machine import DAY, Life
 
 
 @pytest.fixture
 def life() -> Iterator[Life]:
     life = Life()
-    yield life
-    life._always()
-    life.teardown()
+    try:
+        yield life
+        life._always()
+    finally:
+        life.teardown()
 
 
 def test_an_edit_of_a_binding_does_not_hide_the_release_of_a_new_version(life: Life) -> None:
-    """The endpoint was shown as updated, and apply put a version that nobody had been shown in charge of the traffic."""
+    """The endpoint was shown as updated, and apply gave the traffic to a version that nobody had been shown."""
     life.begin(models=["plain"], applied=True)
     life.retune(file="specs/plain.yaml", change=(("training", "seed"), 2))
     life.edit(edit=("specs/plain.yaml", (("deployment", "rollout", "bake_time"), "36h")), style="plain")
@@ -31,3 +33,23 @@ def test_an_edit_of_a_binding_does_not_hide_the_release_of_a_new_version(life: L
     assert endpoint.conditions
     assert shown["plain/monitoring/monitor"].action.acts
     life.apply(env="dev")
+
+
+def test_a_model_that_is_too_old_and_trained_again_is_released_at_once(life: Life) -> None:
+    """Its deprecation ended in the middle of the apply, which nobody had been shown: the version was not released."""
+    life.begin(models=["changing"], applied=True)
+    life.pass_time(seconds=40 * DAY)
+    life.apply(env="dev")
+    assert life.world.states("dev")["changing"].records["retirement/policy"].value["state"] == "deprecated"
+    life.retune(file="specs/changing.yaml", change=(("training", "seed"), 2))
+    plan = life.world.plan("dev")
+    assert plan is not None
+    shown = {change.address: change for change in plan.models[0].changes}
+    policy = shown["changing/retirement/policy"]
+    assert policy.action.acts
+    assert not policy.known
+    assert "once the model is trained again" in policy.sentence
+    life.apply(env="dev")
+    state = life.world.states("dev")["changing"]
+    assert state.records["retirement/policy"].value["state"] == "active"
+    assert state.records["deployment/endpoint"].value["routes"] == [{"version": 2, "share": 100}]

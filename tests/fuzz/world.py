@@ -25,8 +25,8 @@ from tests.fuzz.standins import Script, Staged
 
 from tenure.core import files
 from tenure.core.errors import TenureError
+from tenure.engine import fleet as engine
 from tenure.engine import memo
-from tenure.engine import project as engine
 from tenure.engine.compiling import stage_of
 from tenure.engine.project import Project
 from tenure.engine.result import ApplyResult

@@ -167,15 +167,16 @@ def apply_until_the_server_stops(said: Any, root: Path, at: datetime, server: Se
     from tests.engine.processes import Hooked
 
     from tenure.core.events import Event
-    from tenure.engine import project as engine
+    from tenure.engine import fleet
     from tenure.engine.compiling import stage_of
+    from tenure.engine.project import Project
 
     def crash(resource: Any) -> None:
         if resource.local == "training/model":
             server.stop("immediate")
 
-    engine.stage_of = lambda item: Hooked(stage_of(item), crash)  # type: ignore[assignment]
+    fleet.stage_of = lambda item: Hooked(stage_of(item), crash)  # type: ignore[assignment]
     events: list[Event] = []
-    project = engine.Project(root, now=at, actor="ann", emit=events.append)
+    project = Project(root, now=at, actor="ann", emit=events.append)
     result = project.apply(project.plan())
     said.put(msgspec.to_builtins([result, events]))

@@ -166,7 +166,9 @@ def put_observations(connection: sa.Connection, observations: Iterable[Observati
         (one.model, one.signal, instant(one.window_start)): {"at": instant(one.at), "body": encode(one)}
         for one in observations
     }
-    for model in sorted({model for model, _, _ in rows}):  # in one order, or two writers could wait for each other
+    for model in sorted(
+        {model for model, _, _ in rows}
+    ):  # in one order, or two writers could wait for each other
         revise(connection, model)
     columns = tables.observations.c
     connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,19 @@ def standing(policy: Retirement, view: View) -> Target:
 
     The furthest of three counts: what the spec says, what the dates say at `view.now`, and deprecation by a matched
     criterion when the policy allows it. A retirement is blocked while a consumer has not acknowledged it or the
-    notice has not run out. A moment that apply decides (`deprecated_at`) is None until it is recorded.
+    notice has not run out. A moment that apply decides (`deprecated_at`) is None until it is recorded. Where a
+    criterion holds only for the model that this plan renews, the state is open until that is done.
     """
     recorded = view.value(POLICY) or {}
     if recorded.get("state") == "retired":
         return Target(value=recorded)
-    matched = [
-        sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence
-    ]
+    matched = _matched(policy, view)
     wanted, reason, why = _wanted(policy, view, recorded.get("state", "active"), matched)
+    # A model that this plan trains is old no more, unless it comes out as it was: that is known after apply.
+    trained = replace(view, records={k: v for k, v in view.records.items() if k not in view.renewing})
+    otherwise, *_ = _wanted(policy, view, recorded.get("state", "active"), _matched(policy, trained))
+    if otherwise != wanted:
+        why = f"{otherwise} once the model is trained again; {wanted} if it comes out as before. {why}"
     notes = tuple(_notes(policy, view, matched, wanted))
     blockers = _blockers(policy, view, recorded) if wanted == "retired" else ()
     state = (recorded.get("state", "active") if blockers else wanted) if recorded else wanted
@@ -51,7 +56,13 @@ def standing(policy: Retirement, view: View) -> Target:
         blockers=blockers,
         notes=notes,
         holds_until=_next_turn(policy, view, recorded),
+        known=otherwise == wanted,
     )
+
+
+def _matched(policy: Retirement, view: View) -> list[str]:
+    """What each criterion that holds says."""
+    return [sentence for sentence in (criterion.matched(view) for criterion in policy.criteria) if sentence]
 
 
 def _next_turn(policy: Retirement, view: View, recorded: dict[str, Any]) -> datetime | None:
