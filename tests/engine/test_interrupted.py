@@ -27,6 +27,8 @@ class Signalled:
         self.numbers, self.ignored = numbers, ignored
 
     def before(self, output: Path) -> None:
+        # Whoever runs the tests in the background has them ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in self.ignored:
             signal.signal(number, signal.SIG_IGN)
 

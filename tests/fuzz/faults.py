@@ -163,9 +163,11 @@ def _ended(child: tuple[int, int]) -> Ended:
 
 def _pieces(read: int, child: int) -> Iterator[bytes]:
     deadline = time.monotonic() + SECONDS
+    # A long run of many tests may have more descriptors open than select can name.
+    waiting = select.poll()
+    waiting.register(read, select.POLLIN)
     while True:
-        ready, _, _ = select.select([read], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+        if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             raise AssertionError(f"the process was stuck for {SECONDS:.0f} s")
