@@ -137,7 +137,7 @@ def waits(seconds: float) -> Fault:
 
 def says_nothing(handler: Handler, ask: Callable[[], Answer]) -> None:
     """The server has hung itself up: it takes the request and is silent."""
-    time.sleep(0.8)
+    time.sleep(0.9)
     handler.hang_up()
 
 

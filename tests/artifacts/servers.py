@@ -17,7 +17,6 @@ from tenure.artifacts.s3_client import Patience
 from tenure.spec.artifacts import S3Artifacts
 
 BUCKET = "models"
-QUICK = Patience(silence_seconds=0.5, retries=3, retry_seconds=5.0, longest_pause_seconds=0.2)
 KEY_ID, SECRET = "AKIAC4N4RYC4N4RY0000", "c4n4ry/s3cr3t+k3y"
 
 
@@ -74,10 +73,11 @@ def settings(url: str, prefix: str, **changes: Any) -> S3Artifacts:
 
 
 def store_at(
-    url: str, prefix: str, cache: Path, *, limit: int = 100_000_000, **changes: Any
+    url: str, prefix: str, cache: Path, *, limit: int = 100_000_000, silence: float = 20.0, **changes: Any
 ) -> S3ArtifactStore:
-    """A store that gives up soon."""
-    return S3ArtifactStore(settings(url, prefix, **changes), BlobCache(cache, limit), patience=QUICK)
+    """A store that tries four times at short intervals, and each time waits `silence` seconds for the server."""
+    patience = Patience(silence_seconds=silence, retries=3, retry_seconds=60.0, longest_pause_seconds=0.2)
+    return S3ArtifactStore(settings(url, prefix, **changes), BlobCache(cache, limit), patience=patience)
 
 
 def objects(url: str, prefix: str) -> dict[str, int]:

@@ -50,6 +50,12 @@ def store(proxy: Proxy, prefix: str, tmp_path: Path) -> S3ArtifactStore:
     return store_at(proxy.url, prefix, tmp_path / "cache")
 
 
+@pytest.fixture
+def impatient(proxy: Proxy, prefix: str, tmp_path: Path) -> S3ArtifactStore:
+    """A store to which a server is silent that needs a second."""
+    return store_at(proxy.url, prefix, tmp_path / "cache", silence=0.6)
+
+
 def big_file(tmp_path: Path) -> Path:
     """More than two parts that do not repeat."""
     path = tmp_path / "big.bin"
@@ -66,11 +72,14 @@ def big_file(tmp_path: Path) -> Path:
         refuses(429),
         hangs_up,
         hangs_up_afterwards,
-        waits(0.7),
+        waits(0.9),
     ],
     ids=["500", "503", "503-mute", "429", "reset", "answer-lost", "slow"],
 )
-def test_what_passes_is_waited_for(proxy: Proxy, store: S3ArtifactStore, prefix: str, fault: Fault) -> None:
+def test_what_passes_is_waited_for(
+    proxy: Proxy, impatient: S3ArtifactStore, prefix: str, fault: Fault
+) -> None:
+    store = impatient
     proxy.fail("PUT", fault, times=2)
     digest = store.put(b"a model")
     assert store.has(digest)
@@ -91,8 +100,9 @@ def test_what_passes_is_waited_for(proxy: Proxy, store: S3ArtifactStore, prefix:
     ids=["500", "503", "reset", "silent"],
 )
 def test_what_does_not_pass_is_said_and_nothing_is_stored(
-    proxy: Proxy, store: S3ArtifactStore, prefix: str, tmp_path: Path, fault: Fault, says: str
+    proxy: Proxy, impatient: S3ArtifactStore, prefix: str, tmp_path: Path, fault: Fault, says: str
 ) -> None:
+    store = impatient
     proxy.fail("PUT", fault)
     with pytest.raises(ArtifactError, match=r"fails|cannot be reached") as caught:
         store.put(b"a model")
@@ -105,7 +115,7 @@ def test_what_does_not_pass_is_said_and_nothing_is_stored(
     assert list(store.digests()) == []
     digest = store.put(b"a model")
     proxy.fail("GET", fault)
-    again = store_at(proxy.url, prefix, tmp_path / "other")
+    again = store_at(proxy.url, prefix, tmp_path / "other", silence=0.6)
     with pytest.raises(ArtifactError) as caught:
         again.get(digest)
     assert says in caught.value.detail

@@ -67,6 +67,8 @@ def plan_after_success_is_empty(world: World, applied: Applied) -> None:
     assert plan is not None
     by_model = {model.model: model for model in plan.models}
     for result in applied.result.models:
+        if result.model not in by_model:
+            continue  # it was forgotten
         left = by_model[result.model]
         if result.exit_code == 0:
             assert not left.changed, f"1. after success {left.model} wants {_told(left.changes)}"
@@ -156,7 +158,7 @@ def did_what_was_shown(world: World, applied: Applied) -> None:
         assert change is not None, f"3. {entry.address} was no part of the plan"
         if change.action.acts and entry.address not in started:
             started.add(entry.address)
-            allowed = {change.action.value} | (set() if change.known else {"update"})
+            allowed = {change.action.value} | (set() if change.known else {"update", "adopt"})
             if change.sort == "binding" and not change.known:
                 allowed |= {"promote", "create"}
             assert entry.action in allowed, (
@@ -272,7 +274,7 @@ def one_acted(world: World, env: str, plan: Plan, ended: Mapping[str, Ended], be
     for model in plan.models:
         actors = {entry.by for entry in journal if entry.model == model.model}
         assert len(actors) <= 1, f"5. {actors} acted on {model.model}"
-        if model.lifecycle == REMOVED:
+        if model.lifecycle == REMOVED and model.acting:
             assert model.model not in world.states(env), f"5. {model.model} was to be forgotten: {ended}"
         elif model.acting:
             assert actors, f"5. nobody acted on {model.model}: {ended}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.fuzz import standins
 from tests.fuzz.machine import DAY, Life
+
+from tenure.core.errors import TenureError
 
 
 @pytest.fixture
@@ -53,3 +56,44 @@ def test_a_model_that_is_too_old_and_trained_again_is_released_at_once(life: Lif
     state = life.world.states("dev")["changing"]
     assert state.records["retirement/policy"].value["state"] == "active"
     assert state.records["deployment/endpoint"].value["routes"] == [{"version": 2, "share": 100}]
+
+
+def test_a_model_that_is_too_old_and_comes_out_as_it_was_is_deprecated(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was to be trained again, so nobody had been shown its deprecation; the search found the winner it had."""
+    monkeypatch.setattr(standins, "_number", lambda name, below: below - 1)
+    life.begin(models=["changing"], applied=True)
+    before = life.world.states("dev")["changing"].records["training/model"]
+    life.pass_time(seconds=40 * DAY)
+    life.edit(edit=("specs/changing.yaml", (("training", "limits", "max_trials"), 3)), style="plain")
+    life.apply(env="dev")
+    records = life.world.states("dev")["changing"].records
+    assert records["training/model"] == before
+    assert records["retirement/policy"].value["state"] == "deprecated"
+    assert records["deployment/endpoint"].value["state"] == "deprecated"
+
+
+def test_what_is_renamed_is_not_forgotten_by_the_same_apply(life: Life) -> None:
+    """Two plans for the same records: whichever came first took them from the other."""
+    life.begin(models=["plain"], applied=False)
+    life.edit(edit=("specs/plain.yaml", (("monitoring",), None)), style="plain")
+    life.edit(edit=("specs/plain.yaml", (("deployment",), None)), style="plain")
+    life.apply(env="dev")
+    life.rename_model(file="specs/plain.yaml", name="renamed", said=True)
+    life.set_removed(models=["plain"])
+    with life.world.project("dev") as project, pytest.raises(TenureError, match="A removed model is moved"):
+        project.plan()
+    life.set_removed(models=[])
+    life.apply(env="dev")
+    assert life.world.states("dev")["renamed"].records
+
+
+def test_whatever_else_is_wrong_the_same_is_said_first(life: Life) -> None:
+    """With something to remember a plan was refused for another reason than without."""
+    life.begin(models=["plain", "changing"], applied=True)
+    life.rename_model(file="specs/plain.yaml", name="guarded", said=True)
+    life.rename_model(file="specs/changing.yaml", name="plain", said=False)
+    life.set_removed(models=["guarded"])
+    with life.world.project("dev") as project, pytest.raises(TenureError, match="has a spec"):
+        project.plan()

@@ -325,4 +325,10 @@ def ending(states: Mapping[str, ModelState]) -> dict[str, Any]:
 
 def _lasting(record: Any) -> dict[str, Any]:
     passing = {"by", "apply_id", "serial", "seconds"}
-    return {name: getattr(record, name) for name in record.__struct_fields__ if name not in passing}
+    fields = {name: getattr(record, name) for name in record.__struct_fields__ if name not in passing}
+    # An archive holds the records as they are, with those passing things; so do the names that follow from it.
+    if record.value.get("archive"):
+        fields |= {"digest": "", "artifacts": {}, "value": {**record.value, "archive": ""}}
+    if record.value.get("state") == "gone":
+        fields |= {"fingerprint": "", "inputs": sorted(record.inputs)}
+    return fields

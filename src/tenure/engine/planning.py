@@ -101,6 +101,7 @@ def plan_afresh(project: Planned, select: Sequence[str], exclude: Sequence[str],
         inputs = inputs_of(project.root, item, old or state, refresh)
         plan = diff(desired_of(item), old or state, inputs, now)
         plans.append(moving.moved(plan, item.moved_from, project.specs) if old and item.moved_from else plan)
+    removing.refuse_moves_of(leaving, plans)
     plans += leaving
     named = gone | {item.model for item in compiled} | {plan.moved_from for plan in plans}
     others = (model for model, state in states.items() if model not in named and not state.tombstone)
@@ -195,7 +196,10 @@ class _Planning:
                 if several is None:
                     break
                 states = reader.read_many([one.compiled.model for one in several])
-                made |= {one.compiled.file: self._diff(one, states) for one in several}
+                try:
+                    made |= {one.compiled.file: self._diff(one, states) for one in several}
+                except TenureError:
+                    return None  # one of them cannot move; the ordinary path says so, and what else is wrong
             plans = [made[file] for file in picked if file in made]
             named = {plan.model for plan in plans}
             if len(named) < len(picked):

@@ -98,6 +98,18 @@ def refuse_specs_of(entries: Sequence[Removed], models: Iterable[str]) -> None:
         )
 
 
+def refuse_moves_of(leaving: Iterable[ModelPlan], plans: Iterable[ModelPlan]) -> None:
+    """Raises TenureError when records that are to leave the state are to get another name as well."""
+    gone = {plan.model for plan in leaving}
+    for plan in plans:
+        if plan.moved_from in gone:
+            raise TenureError(
+                "A removed model is moved.",
+                f"{PLACE} removes {plan.moved_from}, and {plan.file} moves what is recorded about it to {plan.model}.",
+                f"Take the entry out of removed in {PLACE}, or the line moved_from out of {plan.file}.",
+            )
+
+
 def forget(run: Run, plan: ModelPlan) -> ModelResult:
     """Carry out such a plan under the model's lease. Raises StalePlan and Blocked before any effect."""
     (change,) = plan.changes
