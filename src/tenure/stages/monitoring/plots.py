@@ -1,5 +1,4 @@
-"""Small plots as inline SVG: no script, no image files, colours from the page's style sheet, so that they follow its
-light, dark and printed form. Every mark has a title that a pointer or a screen reader gets."""
+"""The timeline of a signal as inline SVG: values by window with their intervals, verdicts and thresholds."""
 
 from __future__ import annotations
 
@@ -8,7 +7,9 @@ from html import escape
 
 import msgspec
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 46, 84, 12, 24
+from tenure.ml.report.axes import WIDTH, number, opening, ticks
+
+LEFT, RIGHT, TOP, BOTTOM = 46, 84, 12, 24
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -34,15 +35,6 @@ class Limit(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-def number(value: float | None, percent: bool = False) -> str:
-    """A number for people: three significant digits, or a percentage."""
-    if value is None:
-        return "–"
-    if percent:
-        return f"{100 * value:.3g} %"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def timeline(
     points: Sequence[Point],
     limits: Iterable[Limit] = (),
@@ -62,7 +54,7 @@ def timeline(
         return bottom - (min(max(value, low), high) - low) / (high - low) * (bottom - TOP)
 
     parts = [
-        f'<svg class="timeline" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(name)} by window">',
+        opening("timeline", WIDTH, height, f"{name} by window"),
     ]
     for limit in limits:
         if low <= limit.value <= high:
@@ -71,7 +63,7 @@ def timeline(
             parts.append(
                 f'<rect class="zone {limit.level}" x="{LEFT}" y="{top:.1f}" width="{inner}" height="{size:.1f}"/>'
             )
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
         )
@@ -128,43 +120,6 @@ def timeline(
     return "".join(parts)
 
 
-def histogram(
-    labels: Sequence[str], reference: Sequence[float], window: Sequence[float], name: str = ""
-) -> str:
-    """Two histograms over the same bins: the reference as an outline behind, the window as bars."""
-    width, height, base, top = 240, 92, 78, 6
-    peak = max((*reference, *window, 1e-9))
-    step = width / max(len(labels), 1)
-    opening = f'<svg class="histogram" viewBox="0 0 {width} {height}" role="img" '
-    parts = [f'{opening}aria-label="{escape(name)}: reference and window">']
-    for i, (label, before, now) in enumerate(zip(labels, reference, window, strict=True)):
-        x, tall, short = i * step, before / peak * (base - top), now / peak * (base - top)
-        title = f"{escape(_plain(label))}: {before:.1%} in the reference, {now:.1%} in the window"
-        parts += [
-            f"<g><title>{title}</title>",
-            _bar("before", x + step * 0.06, step * 0.88, base, tall),
-            _bar("now", x + step * 0.26, step * 0.48, base, short),
-            "</g>",
-        ]
-    parts.append(f'<line class="grid" x1="0" x2="{width}" y1="{base}" y2="{base}"/>')
-    # Every bin of a few; of many the first and the last real one, which is enough to read the scale by.
-    real = [i for i, label in enumerate(labels) if not label.startswith("__")]
-    named = range(len(labels)) if len(labels) <= 4 else sorted({real[0], real[-1]}) if real else ()
-    for i in named:
-        middle = (i + 0.5) * step
-        anchor, at = (
-            ("start", 1.0)
-            if middle < 45
-            else ("end", (i + 1) * step)
-            if middle > width - 45
-            else ("middle", middle)
-        )
-        text = escape(_short(_plain(labels[i]), 12 if len(labels) in (3, 4) else 20))
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{height - 3}" text-anchor="{anchor}">{text}</text>')
-    parts.append("</svg>")
-    return "".join(parts)
-
-
 def _range(points: Sequence[Point], limits: Sequence[Limit]) -> tuple[float, float]:
     """The values, their intervals and the thresholds they come near to; from 0 unless lower values matter."""
     values = [
@@ -183,20 +138,6 @@ def _range(points: Sequence[Point], limits: Sequence[Limit]) -> tuple[float, flo
     reached = [limit for limit in warn if limit <= 1.4 * high]
     low = min([*values, 0.0])
     return low, max([high, *reached]) * 1.15 or 1.0
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers within the range."""
-    span = high - low
-    power = 10.0 ** len(str(int(span))) if span >= 1 else 1.0
-    while power > span / 2.5:
-        for part in (0.5, 0.25, 0.2, 0.1):
-            if 2.5 <= span / (power * part) <= 6:
-                step = power * part
-                first = -(-low // step) * step
-                return [first + step * i for i in range(7) if first + step * i <= high + 1e-12]
-        power /= 10
-    return [low, high]
 
 
 def _runs(points: Sequence[Point]) -> list[list[int]]:
@@ -224,15 +165,3 @@ def _band(
     upper_edge = [f"{xs[i]:.1f},{y(points[i].high or 0.0):.1f}" for i in run]
     lower_edge = [f"{xs[i]:.1f},{y(points[i].low or 0.0):.1f}" for i in reversed(run)]
     return f'<polygon class="band" points="{" ".join(upper_edge + lower_edge)}"/>'
-
-
-def _bar(kind: str, x: float, width: float, base: float, height: float) -> str:
-    return f'<rect class="{kind}" x="{x:.1f}" y="{base - height:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
-
-
-def _plain(label: str) -> str:
-    return {"__null__": "missing", "__unseen__": "unseen", "__other__": "other"}.get(label, label)
-
-
-def _short(label: str, most: int) -> str:
-    return label if len(label) <= most else label[: most - 1] + "…"

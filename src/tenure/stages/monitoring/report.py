@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from importlib import resources
 from typing import Any
 
 import msgspec
 
 from tenure.core.units import format_instant
+from tenure.ml.report.page import markup, render
+from tenure.ml.report.plots import histogram
 from tenure.stages.monitoring.alerts import Alert
 from tenure.stages.monitoring.distances import SHORT
-from tenure.stages.monitoring.plots import Limit, Point, histogram, number, timeline
+from tenure.stages.monitoring.plots import Limit, Point, timeline
 from tenure.state.record import Fact, ModelState, Observation
 
 TEMPLATE = "report.html.jinja"
@@ -50,13 +51,6 @@ def report_html(
 
     Timelines go through all versions; the verdicts are about the version that is watched.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.globals.update(number=number, words=WORDS, marks=MARKS, gates=GATES)
-    source = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
     ordered = sorted(observations, key=lambda item: item.window_start)
     by_level = {(alert.signal, alert.level): alert for alert in alerts}
     signals = [
@@ -66,7 +60,12 @@ def report_html(
         for name, block in value["signals"].items()
     ]
     verdict, headline = _headline(signals, value)
-    return environment.from_string(source).render(
+    return render(
+        __package__,
+        TEMPLATE,
+        words=WORDS,
+        marks=MARKS,
+        gates=GATES,
         model=model,
         value=value,
         now=format_instant(now.replace(microsecond=0)),
@@ -113,12 +112,12 @@ def _signal(
         "alerts": [_alert(alert) for alert in found],
         "confirmed": _alert(confirmed) if confirmed else None,
         "charts": [
-            {"title": title, "svg": _markup(chart)} for title, chart in _charts(name, block, observations)
+            {"title": title, "svg": markup(chart)} for title, chart in _charts(name, block, observations)
         ],
         "histograms": [
             {
                 "column": item["column"],
-                "svg": _markup(histogram(item["labels"], item["reference"], item["window"], item["column"])),
+                "svg": markup(histogram(item["labels"], item["reference"], item["window"], item["column"])),
             }
             for item in (judged[-1].evidence.get("histograms", []) if judged else [])
         ],
@@ -257,10 +256,3 @@ def _span(observations: Sequence[Observation]) -> str:
     last = max(item.window_end for item in observations) - timedelta(microseconds=1)
     first = observations[0].window_start
     return f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
-
-
-def _markup(svg: str) -> Any:
-    from markupsafe import Markup
-
-    # Every text inside was escaped when the plot was drawn.
-    return Markup(svg)
