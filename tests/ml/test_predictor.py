@@ -20,7 +20,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 from tenure.core.errors import StageError
-from tenure.ml.predictor import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, Predictor, load, save
+from tenure.ml.predictor import Predictor, load, save
+from tenure.ml.predictor_files import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
 from tenure.ml.recipe import CategoricalFeatures, NumericFeatures, Recipe, design_frame, preprocessor
 from tenure.ml.signature import InputColumn, Signature
 

@@ -2,8 +2,7 @@
 
     predictor.json         recipe, signature, kind of the estimator, versions of the libraries that wrote it
     preprocessor.skops     the fitted preprocessor
-    estimator.skops        a scikit-learn estimator, or
-    estimator.ubj          an xgboost booster as universal binary JSON
+    estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`
 
 An estimator that was fitted elsewhere takes the features as they are (`ml/feed.py`); it has a preprocessor only where
 one was adopted with it.
@@ -15,19 +14,19 @@ so the same model has the same digest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tenure.core.errors import StageError
 from tenure.ml import skops_file
 from tenure.ml.compiled import CompiledPreprocessor
+from tenure.ml.estimators.registry import format_named, format_of, raw_predictions
 from tenure.ml.feed import Feed
 from tenure.ml.predictions import Predictions, from_probabilities
-from tenure.ml.predictor_files import BOOSTER, FILES, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
+from tenure.ml.predictor_files import FILES, PREDICTOR, PREPROCESSOR
 from tenure.ml.recipe import Recipe, design_columns
 from tenure.ml.signature import Signature
 
@@ -38,11 +37,11 @@ FORMAT = 1
 
 
 class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What predictor.json holds. `feed` is there for an estimator that was fitted elsewhere, and says then whether a
-    preprocessor came with it."""
+    """What predictor.json holds. `estimator` names a format; `feed` is there for an estimator that was fitted
+    elsewhere, and says then whether a preprocessor came with it."""
 
     format: int
-    estimator: Literal["skops", "xgboost"]
+    estimator: str
     recipe: Recipe
     signature: Signature
     libraries: dict[str, str]
@@ -119,32 +118,16 @@ class Predictor:
 def predict_matrix(
     estimator: Any, matrix: Any, signature: Signature, outputs: tuple[int, ...] = ()
 ) -> Predictions:
-    """Predictions of a scikit-learn estimator or an xgboost booster for preprocessed rows (rows, features).
+    """Predictions of an estimator of any format for preprocessed rows (rows, features).
 
     `outputs` says which of its probabilities each class of the signature is, where they come in another order.
     """
-    raw = _raw(estimator, matrix, signature)
+    raw = raw_predictions(estimator, matrix, signature)
     if outputs:
         raw = raw[:, list(outputs)]
     if signature.task == "regression":
         return Predictions(np.asarray(raw, dtype=np.float64), None, ())
     return from_probabilities(raw, signature.classes)
-
-
-def _raw(estimator: Any, matrix: Any, signature: Signature) -> npt.NDArray[np.float64]:
-    if type(estimator).__module__.startswith("xgboost"):
-        # inplace_predict takes no lock and may be called from several threads; Booster.predict may not.
-        values = np.asarray(estimator.inplace_predict(matrix, validate_features=False), dtype=np.float64)
-        return np.column_stack([1.0 - values, values]) if signature.task == "binary" else values
-    if signature.task == "regression":
-        return np.asarray(estimator.predict(matrix), dtype=np.float64)
-    given = np.asarray(estimator.predict_proba(matrix), dtype=np.float64)
-    if given.shape[1] == len(signature.classes):
-        return given
-    # A fold may have lacked a class, which then has probability 0.
-    result = np.zeros((len(matrix), len(signature.classes)))
-    result[:, estimator.classes_] = given
-    return result
 
 
 def _none(signature: Signature) -> Predictions:
@@ -163,17 +146,16 @@ def save(predictor: Predictor) -> dict[str, bytes]:
 
     libraries = {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "skops": skops.__version__}
     files = {} if predictor.preprocessor is None else {PREPROCESSOR: skops_file.dump(predictor.preprocessor)}
-    kind: Literal["skops", "xgboost"] = "skops"
-    if type(predictor.estimator).__module__.startswith("xgboost"):
-        import xgboost
-
-        kind = "xgboost"
-        libraries["xgboost"] = xgboost.__version__
-        files[BOOSTER] = bytes(predictor.estimator.save_raw(raw_format="ubj"))
-    else:
-        files[SKOPS_ESTIMATOR] = skops_file.dump(predictor.estimator)
+    kind = format_of(predictor.estimator)
+    files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
     contents = Contents(
-        FORMAT, kind, predictor.recipe, predictor.signature, libraries, predictor.feed, PREPROCESSOR in files
+        FORMAT,
+        kind.name,
+        predictor.recipe,
+        predictor.signature,
+        libraries | kind.libraries(),
+        predictor.feed,
+        PREPROCESSOR in files,
     )
     files[PREDICTOR] = msgspec.json.encode(contents)
     return files
@@ -182,8 +164,8 @@ def save(predictor: Predictor) -> dict[str, bytes]:
 def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
     """The predictor from its files; others in `files` are ignored.
 
-    `threads` is what an xgboost booster uses for one call: 1 is best for few rows, where starting threads costs more
-    than predicting. Raises StageError when a file is missing, is not in its format, or holds a type that is not
+    `threads` is what the estimator uses for one call: 1 is best for few rows, where starting threads costs more than
+    predicting. Raises StageError when a file is missing, is not in its format, or holds a type that is not
     trusted.
     """
     try:
@@ -199,10 +181,15 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
     preprocessor = None
     if contents.preprocessed or contents.feed is None:
         preprocessor = skops_file.load(_file(files, PREPROCESSOR), PREPROCESSOR)
-    if contents.estimator == "xgboost":
-        estimator = _load_booster(_file(files, BOOSTER), threads)
-    else:
-        estimator = skops_file.load(_file(files, SKOPS_ESTIMATOR), SKOPS_ESTIMATOR)
+    kind = format_named(contents.estimator)
+    if kind is None:
+        raise StageError(
+            "the predictor has another format",
+            f"{PREDICTOR} asks for an estimator of the format {contents.estimator}, which this version does not know",
+            "use the version that wrote it, or train the model again with this one",
+        )
+    name = f"estimator.{kind.suffix}"
+    estimator = kind.load(_file(files, name), name, threads)
     return Predictor(contents.recipe, contents.signature, preprocessor, estimator, contents.feed)
 
 
@@ -218,22 +205,3 @@ def _file(files: Mapping[str, bytes], name: str) -> bytes:
     if name not in files:
         raise StageError("the predictor is incomplete", f"the file {name} is missing")
     return files[name]
-
-
-def _load_booster(data: bytes, threads: int) -> Any:
-    import xgboost
-
-    if not data.startswith(b"{"):
-        raise StageError(
-            "the model file is not in a safe format",
-            f"{BOOSTER} is not universal binary JSON; nothing else is opened",
-        )
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(data))
-    except xgboost.core.XGBoostError as error:
-        raise StageError(
-            "the model file cannot be read", f"{BOOSTER}: {str(error).splitlines()[0]}"
-        ) from error
-    booster.set_param({"nthread": threads})
-    return booster

@@ -6,5 +6,9 @@ PREDICTOR = "predictor.json"
 PREPROCESSOR = "preprocessor.skops"
 SKOPS_ESTIMATOR = "estimator.skops"
 BOOSTER = "estimator.ubj"
-FILES = (PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR, BOOSTER)
+LIGHTGBM = "estimator.txt"
+CATBOOST = "estimator.cbm"
+ESTIMATORS = (SKOPS_ESTIMATOR, BOOSTER, LIGHTGBM, CATBOOST)
+"""One of these, by the format of the estimator (`ml/estimators/`)."""
+FILES = (PREDICTOR, PREPROCESSOR, *ESTIMATORS)
 """Every file a predictor may have; a version keeps other artifacts beside them."""

@@ -1,0 +1,1 @@
+"""Estimators as bytes and back, one file per format; `registry.py` has them all. No format can run code."""
