@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.base import Stage
+from tenure.stages.business import Business
 from tenure.stages.data import section as data
 from tenure.stages.data.section import Data
 from tenure.stages.deployment import section as deployment
@@ -69,6 +70,9 @@ class Model(SpecModel):
         Effect.RETIRE,
         "Where the model should be in its life. Going back from retired is not possible.",
         LifecycleState.ACTIVE,
+    )
+    business: Business | None = field(
+        Effect.EVALUATE, "Who wants the model, and what its predictions are worth.", None
     )
     data: Data = field(Effect.RETRAIN, "Where the data comes from and what is done to it.")
     features: Features | None = field(

@@ -41,7 +41,15 @@ def compile_model(document: Model, file: str) -> Compiled:
 
     spec_digest = document_digest(document)
     metadata = document.metadata
-    identity = Identity(metadata.name, document.state.value, metadata, spec_digest)
+    business = document.business
+    identity = Identity(
+        metadata.name,
+        document.state.value,
+        metadata,
+        spec_digest,
+        business,
+        business.value if business else None,
+    )
     ending = document.retirement.retirement_date if document.retirement else None
     declared = [item for stage in STAGES for item in stage.declare(identity, section_of(document, stage))]
     return Compiled(

@@ -78,12 +78,18 @@ class Output(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Identity:
-    """Which model a section belongs to, and what other sections may know of the document."""
+    """Which model a section belongs to, and what other sections may know of the document.
+
+    `business` is the section of that name, `value` what it says predictions are worth: `stages.business.Value`, to be
+    declared under `business.value`. Both are None where the document has none.
+    """
 
     model: str
     lifecycle: str
     metadata: SpecModel
     spec_digest: str = ""
+    business: SpecModel | None = None
+    value: SpecModel | None = None
 
 
 @dataclass(frozen=True)

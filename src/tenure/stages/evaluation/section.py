@@ -85,7 +85,7 @@ def declare(identity: Identity, section: Evaluation | None) -> Iterable[Resource
         identity.model,
         REPORT,
         Sort.ARTIFACT,
-        {"evaluation": section or default(Evaluation)},
+        {"business.value": identity.value, "evaluation": section or default(Evaluation)},
         needs=(SNAPSHOT, SEARCH, MODEL),
         version=VERSION,
     )

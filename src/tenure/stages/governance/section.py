@@ -71,6 +71,9 @@ class Governance(SpecModel):
 RULES = ("risk_tier", "approvals")
 TEXTS = ("intended_use", "out_of_scope", "limitations", "ethical_considerations", "license")
 
+PURPOSE = ("objective", "kpi", "running_cost_per_month")
+"""What the card says of the section `business`; what its values amount to is in the report."""
+
 
 def declare(identity: Identity, section: Governance | None) -> Iterable[Resource]:
     """The version with the texts of its card, and the approval with its rules."""
@@ -79,7 +82,11 @@ def declare(identity: Identity, section: Governance | None) -> Iterable[Resource
         identity.model,
         VERSION,
         Sort.ARTIFACT,
-        {"metadata": identity.metadata, "governance": Part(block, TEXTS)},
+        {
+            "metadata": identity.metadata,
+            "business": Part(identity.business, PURPOSE) if identity.business else None,
+            "governance": Part(block, TEXTS),
+        },
         needs=("data/snapshot", "features/recipe", "training/search", "training/model", "evaluation/report"),
         identity=("training/model",),
     )
