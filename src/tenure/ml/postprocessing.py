@@ -34,3 +34,7 @@ class Postprocessing(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.calibration is not None:
             probabilities = self.calibration.apply(probabilities)
         return from_probabilities(probabilities, said.classes, self.threshold)
+
+
+NONE = Postprocessing()
+"""What the estimator says is the answer."""

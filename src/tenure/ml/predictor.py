@@ -1,6 +1,7 @@
 """A fitted model as files, and back: only formats that hold data and cannot run code.
 
-    predictor.json         recipe, signature, kind of the estimator, versions of the libraries that wrote it
+    predictor.json         recipe, signature, kind of the estimator, versions of the libraries that wrote it, and what
+                           is done to its numbers before they are an answer (`ml/postprocessing.py`)
     preprocessor.skops     the fitted preprocessor
     estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`
 
@@ -25,6 +26,7 @@ from tenure.ml import skops_file
 from tenure.ml.compiled import CompiledPreprocessor
 from tenure.ml.estimators.registry import format_named, format_of, raw_predictions
 from tenure.ml.feed import Feed
+from tenure.ml.postprocessing import NONE, Postprocessing
 from tenure.ml.predictions import Predictions, from_probabilities
 from tenure.ml.predictor_files import FILES, PREDICTOR, PREPROCESSOR
 from tenure.ml.recipe import Recipe, design_columns
@@ -33,7 +35,10 @@ from tenure.ml.signature import Signature
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
 
-FORMAT = 1
+FORMAT = 2
+"""What is written where there is postprocessing, which a version that reads format 1 alone would pass over."""
+PLAIN = 1
+"""What is written where there is none, and what every version before wrote."""
 
 
 class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,13 +52,15 @@ class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
     libraries: dict[str, str]
     feed: Feed | None = None
     preprocessed: bool = True
+    postprocessing: Postprocessing = NONE
 
 
 class Predictor:
     """A fitted model that answers: preprocessor and estimator with the recipe and signature they were made for.
 
-    The estimator gives class positions (0, 1, ...) or numbers; labels come from the signature. One that was fitted
-    elsewhere comes with its `feed`, and with a preprocessor or None. Safe to call from several threads.
+    The estimator gives class positions (0, 1, ...) or numbers; labels come from the signature, and follow from what
+    `postprocessing` makes of the numbers. One that was fitted elsewhere comes with its `feed`, and with a preprocessor
+    or None. Safe to call from several threads.
     """
 
     def __init__(
@@ -63,18 +70,20 @@ class Predictor:
         preprocessor: Any,
         estimator: Any,
         feed: Feed | None = None,
+        postprocessing: Postprocessing = NONE,
     ) -> None:
         self.recipe = recipe
         self.signature = signature
         self.preprocessor = preprocessor
         self.estimator = estimator
         self.feed = feed
+        self.postprocessing = postprocessing
         self._compiled = CompiledPreprocessor(preprocessor) if feed is None else None
 
     def predict(self, table: pa.Table) -> Predictions:
         """Predictions for rows with the raw input columns; other columns are ignored. Raises StageError."""
         if table.num_rows == 0:
-            return _none(self.signature)
+            return self.postprocessing.apply(_none(self.signature))
         if self.feed is None:
             return self.predict_matrix(self.matrix(table))
         try:
@@ -110,15 +119,14 @@ class Predictor:
 
     def predict_matrix(self, matrix: Any) -> Predictions:
         """Predictions for rows as `matrix` gives them."""
-        return predict_matrix(
-            self.estimator, matrix, self.signature, () if self.feed is None else self.feed.outputs
-        )
+        outputs = () if self.feed is None else self.feed.outputs
+        return self.postprocessing.apply(predict_matrix(self.estimator, matrix, self.signature, outputs))
 
 
 def predict_matrix(
     estimator: Any, matrix: Any, signature: Signature, outputs: tuple[int, ...] = ()
 ) -> Predictions:
-    """Predictions of an estimator of any format for preprocessed rows (rows, features).
+    """Predictions of an estimator of any format for preprocessed rows (rows, features), without postprocessing.
 
     `outputs` says which of its probabilities each class of the signature is, where they come in another order.
     """
@@ -149,13 +157,14 @@ def save(predictor: Predictor) -> dict[str, bytes]:
     kind = format_of(predictor.estimator)
     files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
     contents = Contents(
-        FORMAT,
+        PLAIN if predictor.postprocessing == NONE else FORMAT,
         kind.name,
         predictor.recipe,
         predictor.signature,
         libraries | kind.libraries(),
         predictor.feed,
         PREPROCESSOR in files,
+        predictor.postprocessing,
     )
     files[PREDICTOR] = msgspec.json.encode(contents)
     return files
@@ -172,11 +181,11 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
         contents = msgspec.json.decode(_file(files, PREDICTOR), type=Contents)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StageError("not a predictor", f"{PREDICTOR}: {error}") from error
-    if contents.format != FORMAT:
+    if contents.format not in (PLAIN, FORMAT):
         raise StageError(
             "the predictor has another format",
-            f"{PREDICTOR} has format {contents.format}, this version reads format {FORMAT}",
-            "train the model again with this version",
+            f"{PREDICTOR} has format {contents.format}, this version reads formats {PLAIN} and {FORMAT}",
+            "use the version that wrote it, or train the model again with this one",
         )
     preprocessor = None
     if contents.preprocessed or contents.feed is None:
@@ -190,7 +199,14 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
         )
     name = f"estimator.{kind.suffix}"
     estimator = kind.load(_file(files, name), name, threads)
-    return Predictor(contents.recipe, contents.signature, preprocessor, estimator, contents.feed)
+    return Predictor(
+        contents.recipe,
+        contents.signature,
+        preprocessor,
+        estimator,
+        contents.feed,
+        contents.postprocessing,
+    )
 
 
 def load_recorded(recorded: Mapping[str, str], artifacts: ArtifactStore, *, threads: int = 1) -> Predictor:
