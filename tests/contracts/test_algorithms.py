@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,22 +124,54 @@ def test_a_class_missing_from_the_rows_has_no_probability_worth_speaking_of(name
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_starting_point_lies_in_the_default_space(name):
+def test_the_portfolio_lies_in_the_default_space(name):
     algorithm = EVERY[name]
-    assert set(algorithm.START) == set(algorithm.dimensions())
-    assert algorithm.start() == dict(algorithm.START)
+    assert algorithm.starts() == tuple(dict(member) for member in algorithm.PORTFOLIO)
+    for start in algorithm.starts():
+        expected = {parameter for parameter in algorithm.dimensions() if algorithm.counts(parameter, start)}
+        assert set(start) == expected
     assert any(not isinstance(dimension, Fixed) for dimension in algorithm.dimensions().values())
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_narrower_space_moves_the_starting_point_into_it(name):
     algorithm = EVERY[name]
-    for parameter, start in algorithm.START.items():
+    for parameter, start in algorithm.start().items():
         if isinstance(start, str | bool):
             continue
         space = {parameter: {"type": "uniform", "low": start + 1, "high": start + 2}}
         moved = type(algorithm).model_validate({"search_space": space}).start()
         assert moved[parameter] == start + 1
+
+
+@pytest.mark.parametrize(("name", "task"), CLAIMED)
+def test_weights_count_like_rows_that_occur_so_often(name, task):
+    """Rows of weight 0 might as well not be there: what is learned from the others decides."""
+    rows = _rows(task)
+    turned = rows.target[::-1].copy()
+    weights = np.repeat([1.0, 0.0], ROWS)
+    both = Rows(np.vstack([rows.matrix, rows.matrix]), np.concatenate([rows.target, turned]), weights)
+    fit = EVERY[name].fit(_small(name), both, _setting(task), None)
+    predictions = predict_matrix(fit.estimator, rows.matrix, _signature(task))
+    truth = _truth(task, rows)
+    measure = metric("rmse" if task == "regression" else "accuracy", task)
+    naive = baseline(task, truth, ROWS, CLASSES[task])
+    assert measure.better(score(measure, truth, predictions), score(measure, truth, naive))
+
+
+@pytest.mark.parametrize(("name", "task"), [case for case in CLAIMED if EVERY[case[0]].ROUNDS])
+def test_one_that_works_in_rounds_can_be_stopped_after_any(name, task):
+    told = []
+
+    def watch(rounds: int, loss: float) -> bool:
+        told.append((rounds, loss))
+        return rounds == 3
+
+    setting = dataclasses.replace(_setting(task), watch=watch)
+    fit = EVERY[name].fit(_small(name), _rows(task), setting, _rows(task))
+    assert [rounds for rounds, _ in told] == [1, 2, 3]
+    assert told[0][1] > told[-1][1]
+    assert len(predict_matrix(fit.estimator, _rows(task).matrix, _signature(task))) == ROWS
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -1,12 +1,13 @@
-"""What an algorithm is: its search space, the tasks it can do, and one verb that fits it to prepared rows."""
+"""What an algorithm is: its search space, where a search begins, the tasks it can do, and one verb that fits it."""
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tenure.spec.base import SpecModel
 from tenure.stages.training.space import Dimension, Value
@@ -15,27 +16,48 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+Form = Literal["linear", "tree"]
+"""How the matrix is prepared: for algorithms that add features up (scaled numbers, indicators of categories), or for
+those that only compare values of one feature (numbers as they are, categories as codes)."""
+
+Watch = Callable[[int, float], bool]
+"""Told the number of rounds done and the loss on the validation rows (smaller is better); true means: stop now."""
+
+
+def never_stop(rounds: int, loss: float) -> bool:
+    """The watch of a fit that nobody waits for."""
+    return False
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Preprocessed rows: matrix (rows, features) in float64, and class positions or numbers (rows,).
+    """Preprocessed rows: matrix (rows, features) in float64, class positions or numbers (rows,), and what each row
+    counts (rows,), None when all count the same.
 
-    `cache` holds what an algorithm makes of the rows and can use again with other parameters.
+    The matrix may be mapped from a file and read-only. `cache` holds what an algorithm makes of the rows and can use
+    again with other parameters; it belongs to one thread.
     """
 
     matrix: npt.NDArray[np.float64]
     target: npt.NDArray[Any]
-    cache: dict[str, Any] = field(default_factory=dict)
+    weights: npt.NDArray[np.float64] | None = None
+    cache: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for every fit of a search."""
+    """What is the same for every fit of a search. `metric` is the primary one, empty where nobody has named one.
+
+    `watch` is for algorithms with ROUNDS: with validation rows they call it after each round with the loss they stop
+    early by, and stop when it says so.
+    """
 
     task: str
     classes: int
     seed: int
     threads: int
+    metric: str = ""
+    watch: Watch = never_stop
 
 
 @dataclass(frozen=True)
@@ -50,19 +72,59 @@ class Algorithm(SpecModel, ABC):
     """The base of every algorithm. Equal parameters, rows and seed give an equal model."""
 
     TASKS: ClassVar[tuple[str, ...]]
-    START: ClassVar[Mapping[str, Value]]
-    """Parameters that are tried first: good without any search."""
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]]
+    """Parameters a search begins with, best first: the first is good without any search, and quick. Every parameter
+    has a value in one of them."""
+    FORM: ClassVar[Form] = "linear"
+    """Which form of the prepared matrix it takes."""
+    COST: ClassVar[float] = 1.0
+    """Roughly how long a fit takes, as a multiple of a linear model's: cheap algorithms are tried first."""
+    ROUNDS: ClassVar[str | None] = None
+    """The parameter that limits the number of rounds, for algorithms that work in rounds, validate each, and can stop
+    after any: they call `Setting.watch`. None for those that cannot be stopped half-way."""
+    CONDITIONS: ClassVar[Mapping[str, tuple[str, tuple[Value, ...]]]] = {}
+    """Parameters that count only where another one, earlier in the order of the fields, has one of the given values.
+    Where they do not count, `params` does not have them."""
     MISSING_VALUES: ClassVar[bool] = True
     """Whether the algorithm takes NaN in the matrix."""
+    PACKAGES: ClassVar[tuple[str, ...]] = ("scikit-learn",)
+    """The distributions that may provide the library behind it; a trial by another version of it is another trial."""
+    VERSION: ClassVar[int] = 1
+    """Raised when equal parameters, rows and seed would give another model than before."""
 
     def dimensions(self) -> dict[str, Dimension]:
         """The dimensions by parameter, in the order of the fields."""
         space = self.search_space  # type: ignore[attr-defined]
         return {name: getattr(space, name) for name in type(space).model_fields}
 
+    def counts(self, name: str, params: Mapping[str, Value]) -> bool:
+        """Whether a parameter matters, given those before it."""
+        if name not in self.CONDITIONS:
+            return True
+        other, values = self.CONDITIONS[name]
+        return params.get(other) in values
+
+    def moved(self, wanted: Mapping[str, Value]) -> dict[str, Value]:
+        """Parameters moved into the search space where it excludes them, completed from the portfolio."""
+        params: dict[str, Value] = {}
+        for name, dimension in self.dimensions().items():
+            if self.counts(name, params):
+                usual = (member[name] for member in self.PORTFOLIO if name in member)
+                params[name] = dimension.nearest(wanted[name] if name in wanted else next(usual))
+        return params
+
+    def starts(self) -> tuple[dict[str, Value], ...]:
+        """The portfolio within the search space, each member once."""
+        found: list[dict[str, Value]] = []
+        for member in self.PORTFOLIO:
+            params = self.moved(member)
+            if params not in found:
+                found.append(params)
+        return tuple(found)
+
     def start(self) -> dict[str, Value]:
-        """The parameters of the first trial, moved into the search space where it excludes them."""
-        return {name: dimension.nearest(self.START[name]) for name, dimension in self.dimensions().items()}
+        """The parameters of the first trial."""
+        return self.starts()[0]
 
     @abstractmethod
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
@@ -71,8 +133,22 @@ class Algorithm(SpecModel, ABC):
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Keep numerical libraries to so many threads: on small data, starting more costs more than it saves."""
+    """Keep numerical libraries to so many threads: on small data, starting more costs more than it saves.
+
+    Where the thread is limited to as many already, nothing is done: finding the libraries takes milliseconds.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(limits=threads):
+    before = getattr(_limited, "threads", None)
+    if before == threads:
         yield
+        return
+    with threadpool_limits(limits=threads):
+        _limited.threads = threads
+        try:
+            yield
+        finally:
+            _limited.threads = before
+
+
+_limited = threading.local()

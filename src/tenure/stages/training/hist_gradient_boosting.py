@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, limited_threads
 from tenure.stages.training.space import Dimension, Int, LogUniform, Value
 
 
@@ -43,13 +43,17 @@ class HistGradientBoosting(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
-    START: ClassVar[Mapping[str, Value]] = {
-        "learning_rate": 0.1,
-        "max_iter": 100,
-        "max_leaf_nodes": 31,
-        "min_samples_leaf": 20,
-        "l2_regularization": 0.0001,
-    }
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        {
+            "learning_rate": 0.1,
+            "max_iter": 100,
+            "max_leaf_nodes": 31,
+            "min_samples_leaf": 20,
+            "l2_regularization": 0.0001,
+        },
+    )
+    FORM: ClassVar[Form] = "tree"
+    COST: ClassVar[float] = 4.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost for the given number of rounds."""
@@ -72,4 +76,4 @@ class HistGradientBoosting(Algorithm):
         # It cannot bin a column without any value; a constant one is never split on, so both mean the same.
         matrix = np.where(empty, 0.0, rows.matrix) if empty.any() else rows.matrix
         with limited_threads(setting.threads):
-            return Fit(estimator.fit(matrix, rows.target))
+            return Fit(estimator.fit(matrix, rows.target, rows.weights))

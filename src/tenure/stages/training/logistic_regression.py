@@ -32,7 +32,7 @@ class LogisticRegression(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass")
-    START: ClassVar[Mapping[str, Value]] = {"C": 1.0, "max_iter": 500}
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = ({"C": 1.0, "max_iter": 500},)
     MISSING_VALUES: ClassVar[bool] = False
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
@@ -46,4 +46,4 @@ class LogisticRegression(Algorithm):
         with limited_threads(setting.threads), warnings.catch_warnings():
             # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return Fit(estimator.fit(rows.matrix, rows.target))
+            return Fit(estimator.fit(rows.matrix, rows.target, rows.weights))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, limited_threads
 from tenure.stages.training.space import Dimension, Fixed, Int, Uniform, Value
 
 
@@ -40,12 +40,16 @@ class RandomForest(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
-    START: ClassVar[Mapping[str, Value]] = {
-        "n_estimators": 100,
-        "max_features": 0.5,
-        "min_samples_leaf": 1,
-        "max_depth": 0,
-    }
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        {
+            "n_estimators": 100,
+            "max_features": 0.5,
+            "min_samples_leaf": 1,
+            "max_depth": 0,
+        },
+    )
+    FORM: ClassVar[Form] = "tree"
+    COST: ClassVar[float] = 8.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Grow the forest."""
@@ -61,7 +65,7 @@ class RandomForest(Algorithm):
             n_jobs=setting.threads,
         )
         with limited_threads(setting.threads):
-            estimator.fit(rows.matrix, rows.target)
+            estimator.fit(rows.matrix, rows.target, rows.weights)
         # With several jobs the trees are added up in the order they finish, which changes the last digits.
         estimator.set_params(n_jobs=1)
         return Fit(estimator)

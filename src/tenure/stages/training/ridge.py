@@ -29,7 +29,7 @@ class Ridge(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("regression",)
-    START: ClassVar[Mapping[str, Value]] = {"alpha": 1.0}
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = ({"alpha": 1.0},)
     MISSING_VALUES: ClassVar[bool] = False
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
@@ -38,4 +38,4 @@ class Ridge(Algorithm):
 
         with limited_threads(setting.threads):
             estimator = Estimator(alpha=float(params["alpha"]), random_state=setting.seed)
-            return Fit(estimator.fit(rows.matrix, rows.target))
+            return Fit(estimator.fit(rows.matrix, rows.target, rows.weights))

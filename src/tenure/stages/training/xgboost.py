@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting
+from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting
 from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Uniform, Value
 
 _OBJECTIVES = {
@@ -69,17 +69,23 @@ class Xgboost(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
-    START: ClassVar[Mapping[str, Value]] = {
-        "learning_rate": 0.1,
-        "max_depth": 5,
-        "min_child_weight": 1.0,
-        "subsample": 0.9,
-        "colsample_bytree": 0.9,
-        "reg_lambda": 1.0,
-        "reg_alpha": 0.0,
-        "gamma": 0.0,
-        "n_estimators": 500,
-    }
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        {
+            "learning_rate": 0.1,
+            "max_depth": 5,
+            "min_child_weight": 1.0,
+            "subsample": 0.9,
+            "colsample_bytree": 0.9,
+            "reg_lambda": 1.0,
+            "reg_alpha": 0.0,
+            "gamma": 0.0,
+            "n_estimators": 500,
+        },
+    )
+    FORM: ClassVar[Form] = "tree"
+    COST: ClassVar[float] = 4.0
+    ROUNDS: ClassVar[str | None] = "n_estimators"
+    PACKAGES: ClassVar[tuple[str, ...]] = ("xgboost-cpu", "xgboost")
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -108,16 +114,24 @@ class Xgboost(Algorithm):
             settings["num_class"] = setting.classes
         train = _quantiles(rows, setting.threads, None)
         rounds = int(params.get("rounds", params["n_estimators"]))
-        if validation is None or not self.early_stopping_rounds:
+        if validation is None:
             return Fit(xgboost.train(settings, train, rounds), {"rounds": rounds})
+
+        class Watching(xgboost.callback.TrainingCallback):
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                return setting.watch(epoch + 1, evals_log["validation"][measure][-1])
+
         booster = xgboost.train(
             settings,
             train,
             rounds,
             evals=[(_quantiles(validation, setting.threads, train), "validation")],
-            early_stopping_rounds=self.early_stopping_rounds,
+            early_stopping_rounds=self.early_stopping_rounds or None,
+            callbacks=[Watching()],
             verbose_eval=False,
         )
+        if not self.early_stopping_rounds:
+            return Fit(booster, {"rounds": booster.num_boosted_rounds()})
         best = booster.best_iteration + 1
         return Fit(booster[:best], {"rounds": best})
 
@@ -128,6 +142,6 @@ def _quantiles(rows: Rows, threads: int, reference: Any) -> Any:
 
     if "xgboost" not in rows.cache:
         rows.cache["xgboost"] = xgboost.QuantileDMatrix(
-            rows.matrix, rows.target, nthread=threads, ref=reference
+            rows.matrix, rows.target, weight=rows.weights, nthread=threads, ref=reference
         )
     return rows.cache["xgboost"]
