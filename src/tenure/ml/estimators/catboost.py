@@ -55,6 +55,9 @@ class CatBoost:
                 "the model file is not in a safe format",
                 f"{file} is not CatBoost's binary format; nothing else is opened",
             )
+        # Reading what was cut off, CatBoost takes whatever its memory holds for the rest.
+        if int.from_bytes(data[4:8], "little") != len(data) - 8:
+            raise StageError("the model file cannot be read", f"{file}: it is not as long as it says")
         try:
             return catboost.CatBoost().load_model(blob=data)
         except catboost.CatBoostError as error:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tenure.core.errors import StageError
 from tenure.ml.estimators.format import Raw
+from tenure.ml.estimators.ubj import check_booster
 from tenure.ml.signature import Signature
 
 
@@ -42,8 +43,9 @@ class Xgboost:
             )
         booster = xgboost.Booster()
         try:
+            check_booster(data)
             booster.load_model(bytearray(data))
-        except xgboost.core.XGBoostError as error:
+        except (ValueError, xgboost.core.XGBoostError) as error:
             raise StageError(
                 "the model file cannot be read", f"{file}: {str(error).splitlines()[0]}"
             ) from error
