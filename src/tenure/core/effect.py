@@ -15,6 +15,7 @@ class Effect(enum.StrEnum):
     REAPPROVE = "reapprove"
     EVALUATE = "evaluate"
     REDEPLOY = "redeploy"
+    ADJUST = "adjust"
     RETRAIN = "retrain"
     BREAKING = "breaking"
     RETIRE = "retire"
@@ -39,6 +40,7 @@ _SENTENCES = {
     Effect.REAPPROVE: "Changing it re-opens the approvals of the live version.",
     Effect.EVALUATE: "Changing it re-evaluates the model and never retrains.",
     Effect.REDEPLOY: "Changing it redeploys the same version and never retrains.",
+    Effect.ADJUST: "Changing it makes a new version of the fitted model and never searches again.",
     Effect.RETRAIN: "Changing it retrains, starting at the first step whose input changed.",
     Effect.BREAKING: "Changing it retrains and breaks the contract with the model's consumers.",
     Effect.RETIRE: "Changing it moves the model towards or away from retirement; nothing is destroyed.",

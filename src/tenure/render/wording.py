@@ -25,6 +25,7 @@ EFFECT_WORDS = {
     Effect.REAPPROVE: "reapprove: approvals re-open",
     Effect.EVALUATE: "evaluate: no retraining",
     Effect.REDEPLOY: "redeploy: no retraining",
+    Effect.ADJUST: "adjust: no new search",
     Effect.RETRAIN: "retrain",
     Effect.BREAKING: "breaking: retrain, and consumers must know",
     Effect.RETIRE: "retire: nothing is destroyed",

@@ -24,6 +24,9 @@ from tenure.stages.base import (
 )
 from tenure.stages.training.adoption import Adopt
 from tenure.stages.training.algorithms import Algorithms
+from tenure.stages.training.answers import Wanted
+from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
+from tenure.stages.training.weighting import ClassWeights, Sampling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,6 +129,37 @@ class Training(SpecModel):
     early_termination: EarlyTermination = field(
         Effect.RETRAIN, "When a trial that does badly is given up.", EarlyTermination
     )
+    class_weights: ClassWeights | None = field(
+        Effect.RETRAIN,
+        "What a row of each class counts while learning: `balanced` gives every class the same total weight, a mapping "
+        "has the weights that are not 1.",
+        None,
+        examples=["balanced", {"churned": 5}],
+    )
+    sampling: Sampling | None = field(
+        Effect.RETRAIN,
+        "Leave out rows of frequent classes, or repeat rows of rare ones; only rows that are learned from.",
+        None,
+        examples=[{"type": "undersample", "ratio": 0.5}],
+    )
+    calibration: Calibrate | None = field(
+        Effect.ADJUST,
+        "Make probabilities mean what they say, from out-of-fold predictions.",
+        None,
+        examples=[{"type": "isotonic"}],
+    )
+    decision_threshold: DecisionThreshold | None = field(
+        Effect.ADJUST,
+        "From which probability on a row of two classes is called positive.",
+        None,
+        examples=[{"type": "maximize", "metric": "f1"}, {"type": "maximize", "value": "business"}],
+    )
+    intervals: PredictionIntervals | None = field(
+        Effect.ADJUST,
+        "Prediction intervals for a target that is a number.",
+        None,
+        examples=[{"type": "conformal", "confidence": 0.9}],
+    )
     seed: int = field(
         Effect.RETRAIN,
         "Start of all chance in folds, sampling and fitting: the same seed gives the same model.",
@@ -145,23 +179,40 @@ class Training(SpecModel):
 def describe(resource: Resource) -> str:
     """How long the search is, and among what."""
     if resource.local == MODEL:
-        return "fit the best trial on the whole training part"
+        return _describe_model(resource.config["training"])
     block = resource.config["training"]
     limits = block["limits"]
     timeout = f", {limits['timeout']} at most" if limits.get("timeout") else ""
     return f"search {', '.join(block['algorithms'])}: {limits['max_trials']} trials{timeout}"
 
 
+def _describe_model(block: Mapping[str, Any]) -> str:
+    said = "fit the best trial on the whole training part"
+    learned = [
+        word
+        for name, word in (
+            ("calibration", "calibration"),
+            ("decision_threshold", "the threshold"),
+            ("intervals", "intervals"),
+        )
+        if block.get(name, {}).get("type", "none") not in ("none", "fixed")
+    ]
+    if learned:
+        said += f", and once per fold to learn {' and '.join(learned)}"
+    return said
+
+
 def declare(identity: Identity, section: Training) -> Iterable[Resource]:
     """The search and the model; the model is fitted again only when the search has another winner.
 
-    What is adopted is no part of their content: once there is a model, the block changes nothing any more.
+    What is adopted is no part of their content: once there is a model, the block changes nothing any more. What is
+    learned after the search is part of the model's alone, so that editing it searches nothing.
     """
     yield resource(
         identity.model,
         SEARCH,
         Sort.ARTIFACT,
-        {"training": Part(section, tuple(name for name in Training.model_fields if name != "adopt"))},
+        {"training": Part(section, _SEARCHED)},
         needs=(SNAPSHOT, RECIPE),
         version=VERSION,
         adoption=_adoption(section.adopt) if section.adopt else None,
@@ -170,11 +221,25 @@ def declare(identity: Identity, section: Training) -> Iterable[Resource]:
         identity.model,
         MODEL,
         Sort.ARTIFACT,
-        {"training": Part(section, ("seed",))},
+        _of_model(section, identity),
         needs=(SNAPSHOT, RECIPE, SEARCH),
         version=VERSION,
         adoption=_FOLLOWS,
     )
+
+
+_FINISHING = ("calibration", "decision_threshold", "intervals")
+_SEARCHED = tuple(name for name in Training.model_fields if name not in ("adopt", *_FINISHING))
+
+
+def _of_model(section: Training, identity: Identity) -> dict[str, SpecModel | Part | None]:
+    """What the model is made from besides the search; the folds and the value of outcomes only where it uses them."""
+    fields: tuple[str, ...] = ("seed", "class_weights", "sampling", *_FINISHING)
+    if wanted_of(section, {}).learns:
+        fields += ("cross_validation",)
+    threshold = section.decision_threshold
+    valued = threshold is not None and threshold.value == "business"
+    return {"training": Part(section, fields)} | ({"business.value": identity.value} if valued else {})
 
 
 def _adoption(block: Adopt) -> Adoption:
@@ -204,9 +269,24 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
         from tenure.stages.training.adoption.taking import take_over
 
         return take_over(search, context)
-    from tenure.stages.training.fitting import fit_winner
+    from tenure.stages.training.fitting import Asked, fit_winner
 
-    return fit_winner(resource.config["training"]["seed"], context)
+    # The fields of the search are no part of the model's configuration, and decide nothing here.
+    block = Training.model_validate({"algorithms": {"ridge": {}}} | resource.config["training"])
+    asked = Asked(
+        seed=block.seed,
+        version=VERSION,
+        class_weights=block.class_weights,
+        sampling=block.sampling,
+        cross_validation=block.cross_validation,
+        wanted=wanted_of(block, resource.config.get("business", {}).get("value", {})),
+    )
+    return fit_winner(asked, resource.address, context)
+
+
+def wanted_of(block: Training, value: Mapping[str, Any]) -> Wanted:
+    """What is to be learned after the search. `value` is `business.value`, empty where it plays no part."""
+    return Wanted(block.calibration, block.decision_threshold, block.intervals, value)
 
 
 def observe_inputs(resource: Resource, project: Path, previous: Record | None) -> Inputs:

@@ -1,0 +1,83 @@
+"""What the chosen model says of rows it has not learned from: each fold predicted by a fit on the others.
+
+The only honest ground for what is learned after the search. It is kept beside the model, so that an edited threshold
+needs no fit at all. It holds predictions and the truth, no inputs.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tenure.core.errors import StageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tenure.ml.predictions import Predictions
+    from tenure.ml.signature import Signature
+    from tenure.stages.training.preparation import PreparedFold
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions and truth, fold after fold.
+
+    `said` are probabilities (rows, classes) or numbers (rows,), `truth` class positions or numbers (rows,), and `fold`
+    the number of the fold of each row.
+    """
+
+    said: npt.NDArray[np.float64]
+    truth: npt.NDArray[Any]
+    fold: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def out_of_fold(folds: Sequence[PreparedFold], predicted: Callable[[PreparedFold], Predictions]) -> OutOfFold:
+    """Predict the validation rows of each fold. `predicted` fits to the rows to learn from, and says what follows."""
+    import numpy as np
+
+    said, truth, number = [], [], []
+    for position, fold in enumerate(folds):
+        found = predicted(fold)
+        said.append(found.labels.astype(np.float64) if found.probabilities is None else found.probabilities)
+        truth.append(fold.validation.target)
+        number.append(np.full(len(fold.validation.target), position))
+    return OutOfFold(np.concatenate(said), np.concatenate(truth), np.concatenate(number))
+
+
+def encode(found: OutOfFold) -> bytes:
+    """As Parquet: `fold`, `truth`, and `prediction` or `p0`, `p1`, ... in the order of the classes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"fold": pa.array(found.fold), "truth": pa.array(found.truth)}
+    if found.said.ndim == 1:
+        columns["prediction"] = pa.array(found.said)
+    else:
+        columns |= {f"p{k}": pa.array(found.said[:, k]) for k in range(found.said.shape[1])}
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def decode(data: bytes, signature: Signature) -> OutOfFold:
+    """The predictions from their file. Raises StageError when it is damaged."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        if signature.task == "regression":
+            said = table.column("prediction").to_numpy()
+        else:
+            said = np.column_stack([table.column(f"p{k}").to_numpy() for k in range(len(signature.classes))])
+        return OutOfFold(said, table.column("truth").to_numpy(), table.column("fold").to_numpy())
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise StageError("the out-of-fold predictions cannot be read", str(error)) from error
