@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.digest import digest
 from tenure.core.events import Event
+from tenure.executors.local import LocalExecutor
 from tenure.graph.resource import Resource, Sort
 from tenure.ml.columns import canonical, profile
 from tenure.ml.snapshot import PART
@@ -48,6 +49,7 @@ class Lab:
         self.folder = folder
         self.artifacts = FolderArtifactStore(folder / "artifacts")
         self.trials = Trials()
+        self.executor = LocalExecutor(2)
         self.events: list[Event] = []
         self.stopping: Callable[[], bool] = lambda: False
         self.versions: dict[int, Record] = {}
@@ -93,6 +95,8 @@ class Lab:
             folders=Folders(*[self.folder] * 4),
             artifacts=self.artifacts,
             trials=self.trials,
+            executor=self.executor,
+            cache=self.folder / "cache",
             view=View("lab", "active", NOW, self.records, self.versions),
             previous=None,
             fingerprint=resource.fingerprint(inputs),

@@ -37,6 +37,7 @@ from tenure.plan.diff import diff
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
     from tenure.engine.specs import Specs
+    from tenure.executors.executor import Executor
     from tenure.spec.project import ProjectConfig
     from tenure.state.record import Acknowledgement, Approval, Fact, ModelState
     from tenure.state.store import StateReader, StateStore
@@ -124,8 +125,15 @@ class Project:
 
         return open_artifacts(self.root, self.config.artifacts, self.workspace.cache)
 
+    @cached_property
+    def executor(self) -> Executor:
+        """Where work runs, as configured. Its workers start with the first work."""
+        from tenure.executors.opening import open_executor
+
+        return open_executor(self.config.executor)
+
     def close(self) -> None:
-        """Give the recorded state back; a later call opens it again.
+        """Give the recorded state back, and end the workers; a later call opens both again.
 
         What the last one to close has written is in the file of the state then, not in a log beside it.
         """
@@ -133,6 +141,9 @@ class Project:
             opened = self.__dict__.get(name)
             if opened is not None:
                 opened.close()
+        workers = self.__dict__.pop("executor", None)
+        if workers is not None:
+            workers.close()
 
     def tell(self, event: Event) -> None:
         """Tell whoever listens. One that left, or a full disk under a log, must not stop a step half-way."""

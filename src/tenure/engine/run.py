@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
     from tenure.engine.specs import Specs
     from tenure.engine.workspace import Workspace
+    from tenure.executors.executor import Executor
     from tenure.spec.project import ProjectConfig
     from tenure.state.store import StateReader, StateStore
 
@@ -50,6 +51,8 @@ class Acting(Protocol):
     def store(self) -> StateStore: ...
     @property
     def artifacts(self) -> ArtifactStore: ...
+    @property
+    def executor(self) -> Executor: ...
 
     def in_environment(self, name: str) -> Acting:
         """The same project in another environment."""
@@ -94,6 +97,8 @@ def context_of(
         folders=project.workspace.folders(view.model),
         artifacts=project.artifacts,
         trials=project.store,
+        executor=project.executor,
+        cache=project.workspace.cache,
         view=view,
         previous=view.records.get(item.local),
         fingerprint=fingerprint,

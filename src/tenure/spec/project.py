@@ -16,6 +16,7 @@ from tenure.spec.compose.composed import DEFAULTS, Composed
 from tenure.spec.compose.grammar import parse_overrides
 from tenure.spec.compose.layers import assemble
 from tenure.spec.compose.references import resolve
+from tenure.spec.executor import ExecutorConfig
 from tenure.spec.fragments import PRIMARY, Fragments
 from tenure.spec.override import Override, Verb
 from tenure.spec.read import Document
@@ -23,13 +24,13 @@ from tenure.spec.shape import Block, secret_leaves
 from tenure.spec.state import StateConfig
 from tenure.spec.validate import NOTHING_READ, Reads, validate
 
-KEYS = ("env", "state", "artifacts", "server", "actor")
+KEYS = ("env", "state", "artifacts", "executor", "server", "actor")
 """Overrides that begin with one of these configure the project; all others go to the specs."""
 
 LIFECYCLE = ("state=active", "state=deprecated", "state=retired")
 """`state` is also a key of specs, where a model is in its life: these overrides go to them."""
 
-_DEFAULT_CHOICES = {"env": "dev", "state": "sqlite", "artifacts": "local"}
+_DEFAULT_CHOICES = {"env": "dev", "state": "sqlite", "artifacts": "local", "executor": "local"}
 _ENVIRONMENT = re.compile(r"env=(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*)")
 
 
@@ -78,6 +79,7 @@ class ProjectConfig(SpecModel):
     env: Environment = field(Effect.REDEPLOY, "The environment.")
     state: StateConfig = field(Effect.OPERATE, "Where the recorded state lies.")
     artifacts: ArtifactsConfig = field(Effect.OPERATE, "Where artifacts lie.")
+    executor: ExecutorConfig = field(Effect.OPERATE, "Where work runs: trials, and what they need.")
     server: Server = field(Effect.OPERATE, "The model server.", Server)
     removed: tuple[Removed, ...] = field(
         Effect.RETIRE,
@@ -146,6 +148,7 @@ def _builtin(fragments: Fragments, overrides: Sequence[Override]) -> dict[str, D
     pieces["state/postgres"] = {"type": "postgres", "url": "${env:TENURE_STATE_URL}"}
     pieces["artifacts/local"] = {"type": "local"}
     pieces["artifacts/s3"] = {"type": "s3"}
+    pieces["executor/local"] = {"type": "local"}
     return {name: Document(f"built-in {name}", "", data) for name, data in pieces.items()}
 
 
@@ -153,9 +156,8 @@ def _compose(written: Document, fragments: Fragments, overrides: Sequence[Overri
     if fragments.files or any(one.key != "env" or one.verb is not Verb.SET for one in overrides):
         return _complete(assemble(_with_all_groups(written), fragments, overrides))
     name = next((one.value for one in reversed(overrides)), _DEFAULT_CHOICES["env"])
-    return _complete(
-        Composed({"env": {"name": name}, "state": {"type": "sqlite"}, "artifacts": {"type": "local"}}, ())
-    )
+    places = {"state": {"type": "sqlite"}, "artifacts": {"type": "local"}, "executor": {"type": "local"}}
+    return _complete(Composed({"env": {"name": name}, **places}, ()))
 
 
 def _with_all_groups(written: Document) -> Document:

@@ -23,7 +23,7 @@ where the model was fitted elsewhere; a search that adopts has no trials, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +37,7 @@ from tenure.state.record import Fact, Observation, Record, Tombstone
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
+    from tenure.executors.executor import Executor
     from tenure.spec.base import SpecModel
     from tenure.state.store import TrialStore
 
@@ -102,9 +103,18 @@ class Folders:
     archives: Path
 
 
+def _this_machine() -> Executor:
+    from tenure.executors.local import LocalExecutor
+
+    return LocalExecutor()
+
+
 @dataclass(frozen=True)
 class StageContext:
-    """What a verb is handed: the moment, the inputs, where to put blobs, whom to tell, and when to stop."""
+    """What a verb is handed: the moment, the inputs, where to put blobs, where work runs, whom to tell, when to stop.
+
+    `cache` is a folder for what is only worth the time it saves: it may be emptied whenever nothing is applied.
+    """
 
     model: str
     now: datetime
@@ -120,6 +130,8 @@ class StageContext:
     apply_id: str = ""
     actor: str = ""
     server_url: str | None = None
+    executor: Executor = field(default_factory=_this_machine)
+    cache: Path | None = None
 
     @property
     def records(self) -> Mapping[str, Record]:

@@ -1,0 +1,94 @@
+"""The contract of an executor.
+
+Work is a function of a module with one argument that can be pickled, and a question whether it should stop. What it
+needs beside the argument lies in a folder of files that is written once and never changed (`share`); workers open it
+by its reference and map the files, so that large arrays are neither sent nor copied. Everything durable is written by
+whoever submits: an executor, its workers and its machines may die at any time, and nothing but time is lost.
+
+The order in which work ends says nothing. Whoever needs results that do not depend on it goes by what was submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+Argument = TypeVar("Argument", contravariant=True)
+Argument_ = TypeVar("Argument_")
+Result = TypeVar("Result")
+Result_ = TypeVar("Result_", covariant=True)
+
+Stopping = Callable[[], bool]
+"""Asked by running work now and then; true means: nobody waits for the result any more."""
+
+
+class Work(Protocol[Argument, Result_]):
+    """A function of a module, so that another process finds it by its name."""
+
+    def __call__(self, argument: Argument, stopping: Stopping, /) -> Result_: ...
+
+
+class Executor(Protocol):
+    """Runs work side by side. Safe to call from several threads."""
+
+    @property
+    def workers(self) -> int:
+        """How much work runs at the same time."""
+
+    @property
+    def cores(self) -> int:
+        """How many cores there are for the work of all workers."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether work sees the memory of this process. Otherwise what it needs has to be in a shared folder."""
+
+    def share(self, folder: Path) -> str:
+        """Make the finished files of a folder readable for all workers; returns the reference that work opens."""
+
+    def submit(
+        self, work: Work[Argument, Result], argument: Argument, *, apart: bool = False
+    ) -> Future[Result]:
+        """Start work as soon as a worker is free.
+
+        `apart`: in a process that can be ended at any time, for work that does not ask whether to stop.
+        """
+
+    def cancel(self, future: Future[Any]) -> None:
+        """Nobody waits for this any more: it does not start, is asked to stop, or is ended where it runs apart."""
+
+    def close(self) -> None:
+        """End all work and all workers."""
+
+
+def map_unordered(
+    executor: Executor,
+    work: Work[Argument_, Result],
+    arguments: Iterable[Argument_],
+    *,
+    ahead: int = 2,
+) -> Iterator[tuple[Argument_, Result]]:
+    """Each argument with what became of it, as it is done; at most `ahead` times the workers' number is under way.
+
+    Raises what work raised, after cancelling the rest.
+    """
+    running: dict[Future[Result], Argument_] = {}
+    waiting = iter(arguments)
+    try:
+        while True:
+            while len(running) < ahead * executor.workers:
+                try:
+                    argument = next(waiting)
+                except StopIteration:
+                    break
+                running[executor.submit(work, argument)] = argument
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+    finally:
+        for future in running:
+            executor.cancel(future)

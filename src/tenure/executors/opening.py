@@ -1,0 +1,16 @@
+"""The executor that the project's configuration asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenure.executors.local import LocalExecutor
+
+if TYPE_CHECKING:
+    from tenure.executors.executor import Executor
+    from tenure.spec.executor import ExecutorConfig
+
+
+def open_executor(config: ExecutorConfig) -> Executor:
+    """An executor; whoever opens it closes it. Its workers start with the first work."""
+    return LocalExecutor(config.workers)
