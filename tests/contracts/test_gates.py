@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.ml.metric_names import MINIMIZED, MetricName
-from tenure.ml.metrics import METRICS, baseline, bootstrap, metric, paired_difference, score
+from tenure.ml.metrics import METRICS, baseline, metric, score
 from tenure.ml.predictions import Predictions, from_probabilities
+from tenure.ml.resampling import bootstrap, paired_difference
 from tenure.spec.base import effect_of
 from tenure.stages.evaluation.gates import BaselineGate, ChampionGate, Gate, MetricGate
 from tenure.stages.evaluation.gates.gate import Evidence

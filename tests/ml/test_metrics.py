@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,13 +12,12 @@ from tenure.ml.metrics import (
     METRICS,
     Scored,
     baseline,
-    bootstrap,
     default_metrics,
     metric,
-    paired_difference,
     score,
 )
 from tenure.ml.predictions import Predictions, from_probabilities
+from tenure.ml.resampling import RESOLUTION, bootstrap, bootstrap_all, paired_difference
 
 GENERATOR = np.random.default_rng(11)
 ROWS = 240
@@ -30,10 +31,10 @@ def _binary() -> tuple[np.ndarray, Predictions, np.ndarray]:
 
 
 def _multiclass() -> tuple[np.ndarray, Predictions, np.ndarray]:
-    truth = GENERATOR.integers(0, 3, ROWS)
-    raw = GENERATOR.random((ROWS, 3)) + 0.7 * np.eye(3)[truth]
+    truth = GENERATOR.integers(0, 5, ROWS)
+    raw = GENERATOR.random((ROWS, 5)) + 0.7 * np.eye(5)[truth]
     probabilities = raw / raw.sum(axis=1, keepdims=True)
-    return truth, from_probabilities(probabilities, (0, 1, 2)), probabilities
+    return truth, from_probabilities(probabilities, (0, 1, 2, 3, 4)), probabilities
 
 
 def _sklearn(name, truth, predictions, weights):
@@ -59,6 +60,34 @@ def _sklearn(name, truth, predictions, weights):
             return np.mean([sk.roc_auc_score(truth == k, p[:, k], **w) for k in range(p.shape[1])])
         case "average_precision":
             return sk.average_precision_score(truth, p[:, 1], **w)
+        case "f1_weighted":
+            return sk.f1_score(truth, guess, average="weighted", **w)
+        case "precision_macro":
+            return sk.precision_score(truth, guess, average="macro", zero_division=0, **w)
+        case "specificity":
+            return sk.recall_score(truth, guess, pos_label=0, **w)
+        case "matthews_correlation":
+            return sk.matthews_corrcoef(truth, guess, **w)
+        case "cohen_kappa":
+            return sk.cohen_kappa_score(truth, guess, **w)
+        case "top_3_accuracy":
+            return sk.top_k_accuracy_score(truth, p, k=3, labels=range(p.shape[1]), **w)
+        case "kolmogorov_smirnov":
+            drawn = np.repeat(np.arange(len(truth)), weights.astype(int))
+            positive, hit = p[drawn, 1], truth[drawn] == 1
+            return stats.ks_2samp(positive[hit], positive[~hit]).statistic
+        case "top_decile_lift":
+            return _lift(truth, p[:, 1], weights)
+        case "expected_calibration_error":
+            return _calibration_error(truth, p, weights)
+        case "rmsle":
+            return sk.root_mean_squared_log_error(truth, guess, **w)
+        case "explained_variance":
+            return sk.explained_variance_score(truth, guess, **w)
+        case "smape":
+            return np.average(2 * np.abs(truth - guess) / (np.abs(truth) + np.abs(guess)), weights=weights)
+        case "max_error":
+            return sk.max_error(truth[weights > 0], guess[weights > 0])
         case "log_loss":
             return sk.log_loss(truth, p, labels=range(p.shape[1]), **w)
         case "brier":
@@ -74,6 +103,33 @@ def _sklearn(name, truth, predictions, weights):
         case "median_absolute_error":
             return np.median(np.repeat(np.abs(truth - guess), weights.astype(int)))
     raise AssertionError(name)
+
+
+def _lift(truth, positive, weights):
+    """One drawn row after the other, from the top; rows of equal probability give their mean."""
+    drawn = np.repeat(np.arange(len(truth)), weights.astype(int))
+    scores, hits = positive[drawn], (truth[drawn] == 1).astype(float)
+    for value in np.unique(scores):
+        hits[scores == value] = hits[scores == value].mean()
+    hits = hits[np.argsort(-scores, kind="stable")]
+    return hits[: len(hits) // 10].mean() / hits.mean()
+
+
+def _calibration_error(truth, probabilities, weights):
+    if probabilities.shape[1] == 2:
+        promised, happened = probabilities[:, 1], truth == 1
+    else:
+        promised, happened = probabilities.max(axis=1), truth == probabilities.argmax(axis=1)
+    total = 0.0
+    edges = np.arange(11) / 10
+    for low, high in itertools.pairwise(edges):
+        inside = (promised >= low) & ((promised < high) | (high == 1))
+        if weights[inside].sum():
+            gap = np.average(promised[inside], weights=weights[inside]) - np.average(
+                happened[inside], weights=weights[inside]
+            )
+            total += abs(gap) * weights[inside].sum() / weights.sum()
+    return total
 
 
 def _case(task):
@@ -106,7 +162,7 @@ def test_every_metric_of_a_resample_agrees_with_scikit_learn_on_weights(name, ta
         rows = Scored(
             truth, predictions.labels.astype(int), predictions.probabilities, len(predictions.classes)
         )
-    value = metric(name, task).formula(rows, weights[None, :])[0]
+    value = metric(name, task).formula(rows, weights[:, None])[0]
     assert value == pytest.approx(_sklearn(name, truth, predictions, weights), abs=1e-12)
 
 
@@ -196,3 +252,37 @@ def test_an_unknown_metric_names_the_nearest_one():
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_default_metrics_fit_their_task(task):
     assert all(metric(name, task) for name in default_metrics(task))
+
+
+def test_many_rows_are_quick_and_their_intervals_those_of_all_ranks(monkeypatch):
+    rows = 30_000
+    generator = np.random.default_rng(3)
+    truth = generator.integers(0, 2, rows)
+    positive = np.clip(0.4 * truth + generator.normal(0.3, 0.2, rows), 0, 1)
+    predictions = from_probabilities(np.column_stack([1 - positive, positive]), (0, 1))
+    items = [metric(name, "binary") for name in ("roc_auc", "average_precision", "kolmogorov_smirnov")]
+    quick = bootstrap_all(items, truth, predictions, resamples=200, seed=4)
+    monkeypatch.setattr("tenure.ml.resampling._WIDE", rows)
+    exact = bootstrap_all(items, truth, predictions, resamples=200, seed=4)
+    for item in items:
+        width = exact[item.name].high - exact[item.name].low
+        assert quick[item.name].value == exact[item.name].value
+        assert quick[item.name].low == pytest.approx(exact[item.name].low, abs=0.02 * width)
+        assert quick[item.name].high == pytest.approx(exact[item.name].high, abs=0.02 * width)
+    # And the median, of which a coarse rank would be seen at once.
+    values = generator.normal(size=rows)
+    numbers = Predictions(values + generator.normal(size=rows), None, ())
+    monkeypatch.setattr("tenure.ml.resampling._WIDE", 10_000)
+    median = bootstrap(metric("median_absolute_error", "regression"), values, numbers, resamples=200)
+    # The standard error of a median: 1 / (2 f(m) sqrt(n)), with the density of |N(0, 1)| at its median.
+    error = 1 / (2 * 2 * stats.norm.pdf(stats.norm.ppf(0.75)) * np.sqrt(rows))
+    assert median.high - median.low == pytest.approx(2 * 1.96 * error, rel=0.2)
+
+
+def test_resolution_leaves_equal_scores_together():
+    from tenure.ml.rank_formulas import ranks
+
+    score = np.repeat([0.1, 0.5, 0.9], [10, RESOLUTION * 2, 10])
+    codes, count = ranks(score, RESOLUTION)
+    assert count == 3
+    assert [len(set(codes[score == value])) for value in (0.1, 0.5, 0.9)] == [1, 1, 1]

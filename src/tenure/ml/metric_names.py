@@ -8,19 +8,45 @@ MetricName = Literal[
     "accuracy",
     "balanced_accuracy",
     "f1_macro",
+    "f1_weighted",
+    "precision_macro",
     "f1",
     "precision",
     "recall",
+    "specificity",
+    "matthews_correlation",
+    "cohen_kappa",
+    "top_3_accuracy",
     "roc_auc",
     "average_precision",
+    "kolmogorov_smirnov",
+    "top_decile_lift",
     "log_loss",
     "brier",
+    "expected_calibration_error",
     "mae",
     "rmse",
+    "rmsle",
     "r2",
+    "explained_variance",
     "mape",
+    "smape",
     "median_absolute_error",
+    "max_error",
 ]
 
-MINIMIZED: frozenset[str] = frozenset({"log_loss", "brier", "mae", "rmse", "mape", "median_absolute_error"})
+MINIMIZED: frozenset[str] = frozenset(
+    {
+        "log_loss",
+        "brier",
+        "expected_calibration_error",
+        "mae",
+        "rmse",
+        "rmsle",
+        "mape",
+        "smape",
+        "median_absolute_error",
+        "max_error",
+    }
+)
 """Metrics of which less is better; of all others more is."""

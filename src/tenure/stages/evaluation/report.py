@@ -153,7 +153,7 @@ def confusion(truth: npt.NDArray[Any], predictions: Predictions) -> dict[str, An
 def _measured(
     measures: Sequence[Metric], truth: Any, predictions: Predictions, evaluation: Evaluation
 ) -> dict[str, dict[str, float | None]]:
-    from tenure.ml.metrics import bootstrap_all
+    from tenure.ml.resampling import bootstrap_all
 
     found = bootstrap_all(
         measures,

@@ -23,7 +23,8 @@ from tenure.stages.monitoring.judging import Judgement, WindowRows, insufficient
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tenure.ml.metrics import Interval, Metric
+    from tenure.ml.metrics import Metric
+    from tenure.ml.resampling import Interval
     from tenure.ml.predictions import Predictions
     from tenure.ml.reference import Reference
 
@@ -159,7 +160,7 @@ def _confirming(
 
 
 def _interval(item: Metric, table: pa.Table, rows: WindowRows, confidence: float) -> Interval:
-    from tenure.ml.metrics import bootstrap
+    from tenure.ml.resampling import bootstrap
     from tenure.ml.task import class_of
 
     labels = table.column("label").to_pylist()

@@ -46,8 +46,9 @@ class ChampionGate(GateBase):
         """Compare the paired difference on the same rows with what is demanded."""
         import math
 
-        from tenure.ml.metrics import metric, paired_difference
+        from tenure.ml.metrics import metric
         from tenure.ml.predictions import taken
+        from tenure.ml.resampling import paired_difference
 
         name = self.metric or evidence.primary
         measure = metric(name, evidence.task, (*evidence.path, "metric"))

@@ -61,7 +61,8 @@ class MetricGate(GateBase):
         """Compare the value, or the worse end of its interval, with the limit."""
         import math
 
-        from tenure.ml.metrics import bootstrap, metric, score
+        from tenure.ml.metrics import metric, score
+        from tenure.ml.resampling import bootstrap
 
         measure = metric(self.metric, evidence.task, (*evidence.path, "metric"))
         rows = len(evidence.truth)
