@@ -51,7 +51,9 @@ def test_the_same_probabilities_as_scikit_learn(kind, classes):
     )
     given = model.predict_proba(matrix)
     ours = fit_calibration(kind, given, codes).apply(given)
-    assert ours == pytest.approx(theirs, abs=2e-5)
+    # Where scikit-learn's isotonic curve says 0, ours says one in so many rows.
+    assert ours == pytest.approx(theirs, abs=2e-5 if kind == "temperature" else 2 / len(codes))
+    assert np.median(np.abs(ours - theirs)) < 5e-4
     assert np.abs(ours - given).max() > 0.003
 
 

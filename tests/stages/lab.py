@@ -20,6 +20,7 @@ from tenure.ml.snapshot import PART
 from tenure.ml.task import infer
 from tenure.plan.view import View
 from tenure.stages.base import Folders, Identity, Output, StageContext
+from tenure.stages.business import Value
 from tenure.stages.evaluation import section as evaluation
 from tenure.stages.features import section as features
 from tenure.stages.training import section as training
@@ -43,7 +44,10 @@ class Trials:
 
 
 class Lab:
-    """A snapshot, and the records of what was made from it so far."""
+    """A snapshot, and the records of what was made from it so far.
+
+    It hands a verb the record of the last time only where it `remembers`. `value` is what outcomes are worth.
+    """
 
     def __init__(self, folder: Path, table: pa.Table, target: str, **facts: Any) -> None:
         self.folder = folder
@@ -52,6 +56,8 @@ class Lab:
         self.executor = LocalExecutor(2)
         self.events: list[Event] = []
         self.stopping: Callable[[], bool] = lambda: False
+        self.remembers = False
+        self.value: Value | None = None
         self.versions: dict[int, Record] = {}
         self.records: dict[str, Record] = {"data/snapshot": self._snapshot(table, target, facts)}
 
@@ -98,7 +104,7 @@ class Lab:
             executor=self.executor,
             cache=self.folder / "cache",
             view=View("lab", "active", NOW, self.records, self.versions),
-            previous=None,
+            previous=self.records.get(resource.local) if self.remembers else None,
             fingerprint=resource.fingerprint(inputs),
             emit=self.events.append,
             stopping=lambda: self.stopping(),
@@ -106,7 +112,7 @@ class Lab:
 
     def run(self, stage: Any, section: Any, local: str) -> Output:
         """Realise one resource of a stage and record it."""
-        identity = Identity("lab", "active", metadata=features.Features())
+        identity = Identity("lab", "active", metadata=features.Features(), value=self.value)
         (resource,) = [item for item in stage.declare(identity, section) if item.local == local]
         output = stage.realise(resource, None, self.context(resource))
         digest(output.value)  # what is recorded must be canonical JSON
@@ -120,8 +126,8 @@ class Lab:
         section = {"algorithms": {name: {} for name in algorithms}, "limits": {"max_trials": 4}} | block
         return self.run(training, training.Training.model_validate(section), "training/search")
 
-    def fit(self, seed: int = 7) -> Output:
-        section = training.Training.model_validate({"algorithms": {"ridge": {}}, "seed": seed})
+    def fit(self, seed: int = 7, **block: Any) -> Output:
+        section = training.Training.model_validate({"algorithms": {"ridge": {}}, "seed": seed} | block)
         return self.run(training, section, "training/model")
 
     def evaluate(self, **block: Any) -> Output:

@@ -141,7 +141,9 @@ def _together(columns: list[Floats]) -> Floats:
 def _curve(said: Floats, happened: npt.NDArray[np.bool_]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
+    # As many rows as there are never show that something cannot happen: a 0 would make one surprise infinitely bad.
+    least = 1.0 / (len(said) + 2)
+    fitted = IsotonicRegression(y_min=least, y_max=1.0 - least, out_of_bounds="clip").fit(
         said, happened.astype(np.float64)
     )
     return tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist())
