@@ -8,10 +8,12 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageError
 from tenure.spec.base import config_of, effects_of
 from tenure.stages.data.checks import Check
+from tenure.stages.data.engine import Engine
 
 KINDS = get_args(get_args(Check)[0])
 GOOD = pa.table({"n": [1, 2, 3], "t": ["a", "b", "a"]})
@@ -71,29 +73,29 @@ def test_every_field_has_a_cost_and_survives_the_state(kind: Any) -> None:
     assert TypeAdapter(Check).validate_python(json.loads(json.dumps(config_of(check)))) == check
 
 
-def test_holds_for_good_rows(kind: Any) -> None:
-    finding = _check(kind).check(GOOD, ("data", "checks", 0))
+def test_holds_for_good_rows(kind: Any, engine: Engine) -> None:
+    finding = _check(kind).check(tabled(engine, GOOD), ("data", "checks", 0))
     assert (finding.violations, finding.examples) == (0, ())
     assert finding.sentence
 
 
-def test_counts_and_shows_violations(kind: Any) -> None:
+def test_counts_and_shows_violations(kind: Any, engine: Engine) -> None:
     _, table, violations, examples = EXAMPLES[_name(kind)]
-    finding = _check(kind).check(table, ("data", "checks", 0))
+    finding = _check(kind).check(tabled(engine, table), ("data", "checks", 0))
     assert (finding.violations, finding.examples) == (violations, examples)
     json.dumps(finding.examples)
 
 
-def test_shows_few_examples_of_many_violations(kind: Any) -> None:
+def test_shows_few_examples_of_many_violations(kind: Any, engine: Engine) -> None:
     table = pa.table({"n": [*range(100, 1000), *range(100, 1000)], "t": [f"v{i % 700}" for i in range(1800)]})
-    assert len(_check(kind).check(table, ("data", "checks", 0)).examples) <= 5
+    assert len(_check(kind).check(tabled(engine, table), ("data", "checks", 0)).examples) <= 5
 
 
-def test_unknown_columns_point_into_the_spec(kind: Any) -> None:
+def test_unknown_columns_point_into_the_spec(kind: Any, engine: Engine) -> None:
     if _name(kind) == "row_count":
         pytest.skip("it looks at no column")
     with pytest.raises(StageError) as caught:
-        _check(kind).check(pa.table({"other": [1]}), ("data", "checks", 4))
+        _check(kind).check(tabled(engine, pa.table({"other": [1]})), ("data", "checks", 4))
     assert caught.value.summary == "unknown column"
     assert caught.value.path[:3] == ("data", "checks", 4)
     assert caught.value.path[3] in kind.model_fields
@@ -123,17 +125,19 @@ def test_rules_that_say_nothing_are_refused(fields: dict[str, Any]) -> None:
         ({"type": "in_set", "column": "n", "values": ["one"]}, ("values",)),
     ],
 )
-def test_rules_that_do_not_fit_the_column(fields: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_rules_that_do_not_fit_the_column(
+    fields: dict[str, Any], path: tuple[str, ...], engine: Engine
+) -> None:
     with pytest.raises(StageError) as caught:
-        TypeAdapter(Check).validate_python(fields).check(GOOD, ())
+        TypeAdapter(Check).validate_python(fields).check(tabled(engine, GOOD), ())
     assert caught.value.path == path
 
 
-def test_between_looks_at_whole_numbers_exactly() -> None:
+def test_between_looks_at_whole_numbers_exactly(engine: Engine) -> None:
     check = TypeAdapter(Check).validate_python({"type": "between", "column": "n", "max": 2.5})
-    assert check.check(pa.table({"n": [2, 3]}), ()).examples == (3,)
+    assert check.check(tabled(engine, pa.table({"n": [2, 3]})), ()).examples == (3,)
 
 
-def test_in_set_compares_whole_and_floating_numbers() -> None:
+def test_in_set_compares_whole_and_floating_numbers(engine: Engine) -> None:
     check = TypeAdapter(Check).validate_python({"type": "in_set", "column": "n", "values": [1, 2]})
-    assert check.check(pa.table({"n": [1.0, 2.0, 2.5]}), ()).examples == (2.5,)
+    assert check.check(tabled(engine, pa.table({"n": [1.0, 2.0, 2.5]})), ()).examples == (2.5,)

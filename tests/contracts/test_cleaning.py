@@ -8,10 +8,12 @@ from typing import Any, get_args
 import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageError
 from tenure.spec.base import config_of, effects_of
 from tenure.stages.data.cleaning import Step
+from tenure.stages.data.engine import Engine
 
 KINDS = get_args(get_args(Step)[0])
 BEFORE = pa.table({"n": [3, 1, 1, None, 9, 1], "y": ["a", "b", "b", None, "a", "c"]})
@@ -53,29 +55,34 @@ def test_every_field_has_a_cost_and_survives_the_state(kind: Any) -> None:
     assert TypeAdapter(Step).validate_python(json.loads(json.dumps(config_of(step)))) == step
 
 
-def test_cleans_and_counts(kind: Any) -> None:
+def test_cleans_and_counts(kind: Any, engine: Engine) -> None:
     _, rows, cells = EXAMPLES[_name(kind)]
-    table, changed = _step(kind).clean(BEFORE, "y", ("data", "cleaning", 0))
-    assert list(zip(*table.to_pydict().values(), strict=True)) == rows
+    table, changed = _step(kind).clean(tabled(engine, BEFORE), "y", ("data", "cleaning", 0))
+    assert list(zip(*table.arrow().to_pydict().values(), strict=True)) == rows
     assert changed == cells
-    assert table.schema.types == BEFORE.schema.types
+    assert table.schema().types == BEFORE.schema.types
 
 
-def test_a_second_time_changes_nothing(kind: Any) -> None:
-    once, _ = _step(kind).clean(BEFORE, "y", ())
+def test_a_second_time_changes_nothing(kind: Any, engine: Engine) -> None:
+    once, _ = _step(kind).clean(tabled(engine, BEFORE), "y", ())
     twice, cells = _step(kind).clean(once, "y", ())
-    assert twice.equals(once)
+    assert twice.arrow().equals(once.arrow())
     assert cells == 0
 
 
-def test_no_rows_are_no_problem(kind: Any) -> None:
-    table, cells = _step(kind).clean(BEFORE.slice(0, 0), "y", ())
-    assert (table.num_rows, cells) == (0, 0)
+def test_no_rows_are_no_problem(kind: Any, engine: Engine) -> None:
+    table, cells = _step(kind).clean(tabled(engine, BEFORE.slice(0, 0)), "y", ())
+    assert (table.rows, cells) == (0, 0)
 
 
-def test_drop_duplicates_in_some_columns_keeps_the_first() -> None:
+def test_drop_duplicates_in_some_columns_keeps_the_first(engine: Engine) -> None:
     step = TypeAdapter(Step).validate_python({"type": "drop_duplicates", "columns": ["n"]})
-    assert step.clean(BEFORE, "y", ())[0]["y"].to_pylist() == ["a", "b", None, "a"]
+    assert step.clean(tabled(engine, BEFORE), "y", ())[0].arrow(["y"])["y"].to_pylist() == [
+        "a",
+        "b",
+        None,
+        "a",
+    ]
 
 
 @pytest.mark.parametrize("fields", [{"low": 5, "high": 2}, {}, {"low": float("inf")}])
@@ -92,9 +99,9 @@ def test_clip_needs_a_range(fields: dict[str, Any]) -> None:
         ({"column": "m", "low": 0}, "column"),
     ],
 )
-def test_clip_that_does_not_fit_the_column(fields: dict[str, Any], path: str) -> None:
+def test_clip_that_does_not_fit_the_column(fields: dict[str, Any], path: str, engine: Engine) -> None:
     with pytest.raises(StageError) as caught:
         TypeAdapter(Step).validate_python({"type": "clip"} | fields).clean(
-            BEFORE, "y", ("data", "cleaning", 2)
+            tabled(engine, BEFORE), "y", ("data", "cleaning", 2)
         )
     assert caught.value.path == ("data", "cleaning", 2, path)

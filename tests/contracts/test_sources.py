@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from tenure.ml.columns import content_digest, logical_type
 from tenure.spec.base import config_of, effects_of
 from tenure.stages.data.arrival import compare
+from tenure.stages.data.engine import Engine
 from tenure.stages.data.sources import Source
 
 KINDS = get_args(get_args(Source)[0])
@@ -73,15 +74,15 @@ def test_unknown_fields_are_refused(source: Any) -> None:
         type(source).model_validate(config_of(source) | {"surprise": 1})
 
 
-def test_loads_the_same_rows_twice(source: Any, tmp_path: Path) -> None:
-    first, second = (source.load(tmp_path, ("data", "sources", "s")) for _ in range(2))
+def test_loads_the_same_rows_twice(source: Any, tmp_path: Path, engine: Engine) -> None:
+    first, second = (source.load(tmp_path, ("data", "sources", "s"), engine).table.arrow() for _ in range(2))
     assert first.num_rows > 0
     assert all(logical_type(column.type) for column in first.schema)
     assert content_digest(first) == content_digest(second)
 
 
-def test_rows_come_out_as_they_went_in(source: Any, tmp_path: Path) -> None:
-    table = source.load(tmp_path, ("data", "sources", "s"))
+def test_rows_come_out_as_they_went_in(source: Any, tmp_path: Path, engine: Engine) -> None:
+    table = source.load(tmp_path, ("data", "sources", "s"), engine).table.arrow()
     if source.type == "sklearn":
         assert (table.num_rows, table.column_names[-1]) == (150, "target")
         assert set(table["target"].to_pylist()) == {"setosa", "versicolor", "virginica"}
@@ -116,7 +117,9 @@ def test_fingerprint_of_a_source_that_is_not_there_never_raises(source: Any, tmp
         assert source.path in found["reason"]
 
 
-def test_load_of_a_source_that_is_not_there_points_into_the_spec(source: Any, tmp_path: Path) -> None:
+def test_load_of_a_source_that_is_not_there_points_into_the_spec(
+    source: Any, tmp_path: Path, engine: Engine
+) -> None:
     from tenure.core.errors import StageError
 
     if source.type == "sklearn":
@@ -124,6 +127,6 @@ def test_load_of_a_source_that_is_not_there_points_into_the_spec(source: Any, tm
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with pytest.raises(StageError, match="missing") as caught:
-        source.load(elsewhere, ("data", "sources", "s"))
+        source.load(elsewhere, ("data", "sources", "s"), engine)
     assert caught.value.path[:3] == ("data", "sources", "s")
     assert caught.value.path[3] in type(source).model_fields

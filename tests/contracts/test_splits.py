@@ -10,9 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from tests.stages.data.engines import tabled
 
+from tenure.ml.snapshot import PART
 from tenure.ml.task import infer
 from tenure.spec.base import config_of, effects_of
+from tenure.stages.data.engine import Engine
 from tenure.stages.data.splits import Split
 from tenure.stages.data.splits.shares import Rows
 
@@ -37,7 +40,7 @@ def split(name: str, **more: Any) -> Any:
     return TypeAdapter(Split).validate_python({"type": name} | EXAMPLES[name] | more)
 
 
-def rows(count: int) -> Rows:
+def rows(engine: Engine, count: int) -> Rows:
     draw = np.random.default_rng(5)
     table = pa.table(
         {
@@ -49,7 +52,13 @@ def rows(count: int) -> Rows:
         }
     )
     target = infer(table["kind"], name="kind", declared=None, positive_class=None)
-    return Rows(table, "kind", target, "at")
+    return Rows(tabled(engine, table), "kind", target, "at")
+
+
+def parts_of(item: Any, data: Rows) -> Any:
+    divided = item.assign(data)
+    assert divided.names == [*data.table.names, PART]
+    return np.array(divided.arrow([PART])[PART].to_pylist())
 
 
 def test_every_field_has_a_cost_and_survives_the_state(name: str) -> None:
@@ -58,16 +67,16 @@ def test_every_field_has_a_cost_and_survives_the_state(name: str) -> None:
     assert TypeAdapter(Split).validate_python(json.loads(json.dumps(config_of(item)))) == item
 
 
-def test_every_row_has_a_part_and_the_shares_are_met(name: str) -> None:
-    parts = split(name, test=0.2, validation=0.1).assign(rows(2000))
+def test_every_row_has_a_part_and_the_shares_are_met(name: str, engine: Engine) -> None:
+    parts = parts_of(split(name, test=0.2, validation=0.1), rows(engine, 2000))
     shares = {part: float((parts == part).mean()) for part in ("train", "validation", "test")}
     assert sum(shares.values()) == pytest.approx(1.0)
     assert shares["test"] == pytest.approx(0.2, abs=0.03)
     assert shares["validation"] == pytest.approx(0.1, abs=0.03)
 
 
-def test_the_same_rows_are_split_the_same_way(name: str) -> None:
-    assert (split(name).assign(rows(300)) == split(name).assign(rows(300))).all()
+def test_the_same_rows_are_split_the_same_way(name: str, engine: Engine) -> None:
+    assert (parts_of(split(name), rows(engine, 300)) == parts_of(split(name), rows(engine, 300))).all()
 
 
 @pytest.mark.parametrize("shares", [{"test": 0.0}, {"test": 1.0}, {"test": 0.6, "validation": 0.5}])
@@ -76,18 +85,21 @@ def test_shares_that_leave_nothing_are_refused(name: str, shares: dict[str, floa
         split(name, **shares)
 
 
-def test_a_hash_split_keeps_rows_in_their_part_while_the_data_grow() -> None:
-    before, after = split("hash").assign(rows(500)), split("hash").assign(rows(900))
+def test_a_hash_split_keeps_rows_in_their_part_while_the_data_grow(engine: Engine) -> None:
+    before, after = parts_of(split("hash"), rows(engine, 500)), parts_of(split("hash"), rows(engine, 900))
     assert (before == after[:500]).all()
-    assert (split("hash", seed=1).assign(rows(500)) != before).any()
+    assert (parts_of(split("hash", seed=1), rows(engine, 500)) != before).any()
 
 
-def test_a_datetime_split_tests_on_the_future() -> None:
-    parts = split("datetime").assign(rows(100))
+def test_a_datetime_split_tests_on_the_future(engine: Engine) -> None:
+    parts = parts_of(split("datetime"), rows(engine, 100))
     assert parts.tolist() == ["train"] * 80 + ["test"] * 20
 
 
-def test_a_stratified_split_keeps_the_shares_of_the_classes() -> None:
-    data = rows(1000)
-    parts, rare = split("stratified").assign(data), np.array(data.table["kind"].to_pylist()) == "rare"
+def test_a_stratified_split_keeps_the_shares_of_the_classes(engine: Engine) -> None:
+    data = rows(engine, 1000)
+    parts, rare = (
+        parts_of(split("stratified"), data),
+        np.array(data.table.arrow()["kind"].to_pylist()) == "rare",
+    )
     assert rare[parts == "test"].mean() == pytest.approx(rare[parts == "train"].mean(), abs=0.01)

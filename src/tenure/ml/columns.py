@@ -169,35 +169,56 @@ def content_digest(table: pa.Table) -> str:
 
     It depends on neither the chunks of the table nor the version of the library that would write it to a file.
     """
-    parts = []
-    for name in table.column_names:
-        values = table.column(name)
-        hasher = hashlib.sha256()
-        for piece in _pieces(values):
-            hasher.update(piece)
-        parts.append([name, logical_type(values.type), hasher.hexdigest()])
-    return digest([table.num_rows, parts])
+    content = ContentDigest(table.schema)
+    for batch in table.to_batches():
+        content.update(batch)
+    return content.digest()
 
 
-def _pieces(values: pa.ChunkedArray) -> list[memoryview]:
-    """The validity of each row, then each value with nulls filled in: as bytes."""
-    pieces = [_bytes(pc.cast(values.is_valid(), pa.uint8()))]
+class ContentDigest:
+    """`content_digest` of rows that come batch by batch. Where one batch ends and the next begins does not matter."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._rows = 0
+        # Positions of the nulls, lengths of the texts, values with nulls filled in: each goes on from batch to batch.
+        self._hashers = [[hashlib.sha256() for _ in range(3)] for _ in schema]
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """The next rows, with the columns of the schema in canonical types."""
+        for values, hashers in zip(batch.columns, self._hashers, strict=True):
+            for hasher, piece in zip(hashers, _pieces(values, self._rows), strict=True):
+                hasher.update(piece)
+        self._rows += batch.num_rows
+
+    def digest(self) -> str:
+        """The digest of the rows so far."""
+        parts = [
+            [column.name, logical_type(column.type), *(hasher.hexdigest() for hasher in hashers)]
+            for column, hashers in zip(self._schema, self._hashers, strict=True)
+        ]
+        return digest([self._rows, parts])
+
+
+def _pieces(values: pa.Array, first: int) -> tuple[memoryview, memoryview, memoryview]:
+    """Positions of the nulls in a column whose row `first` comes first here; lengths of texts; the bytes of values."""
+    nulls = memoryview(b"")
+    if values.null_count:
+        nulls = _bytes(pc.add(pc.indices_nonzero(values.is_null()).cast(pa.int64()), first))
     if pa.types.is_string(values.type):
         filled = pc.fill_null(values, "")
-        pieces.append(_bytes(pc.binary_length(filled)))
-        for chunk in filled.chunks:
-            _, offsets, data = chunk.buffers()
-            if data is not None and len(chunk):
-                bounds = memoryview(offsets).cast("i")
-                pieces.append(memoryview(data)[bounds[chunk.offset] : bounds[chunk.offset + len(chunk)]])
-    elif pa.types.is_boolean(values.type):
-        pieces.append(_bytes(pc.cast(pc.fill_null(values, False), pa.uint8())))
-    else:
-        plain = values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
-        # Adding zero turns -0.0 into 0.0: the same number must not have two digests.
-        pieces.append(_bytes(pc.add(pc.fill_null(plain, 0), pa.scalar(0, plain.type))))
-    return pieces
+        _, offsets, data = filled.buffers()
+        texts = memoryview(b"")
+        if data is not None and len(filled):
+            bounds = memoryview(offsets).cast("i")
+            texts = memoryview(data)[bounds[filled.offset] : bounds[filled.offset + len(filled)]]
+        return nulls, _bytes(pc.binary_length(filled)), texts
+    if pa.types.is_boolean(values.type):
+        return nulls, memoryview(b""), _bytes(pc.cast(pc.fill_null(values, False), pa.uint8()))
+    plain = values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
+    # Adding zero turns -0.0 into 0.0: the same number must not have two digests.
+    return nulls, memoryview(b""), _bytes(pc.add(pc.fill_null(plain, 0), pa.scalar(0, plain.type)))
 
 
-def _bytes(values: pa.ChunkedArray) -> memoryview:
+def _bytes(values: pa.Array) -> memoryview:
     return memoryview(values.to_numpy(zero_copy_only=False)).cast("B")

@@ -20,10 +20,17 @@ PART = "__split__"
 """The column of a snapshot that says which part a row belongs to: train, validation or test."""
 
 
-def read_parts(file: Path, parts: Sequence[str]) -> pa.Table:
-    """The rows of the named parts, in the order of the snapshot, with the column `PART`."""
-    table = pq.read_table(file)
-    return table.filter(pc.is_in(table.column(PART), pa.array(list(parts), pa.string())))
+def read_parts(file: Path, parts: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of the named parts, in the order of the snapshot: of some columns, or of all with the column `PART`.
+
+    Nothing else of the file is brought into memory.
+    """
+    return pq.read_table(
+        file,
+        columns=None if columns is None else list(columns),
+        filters=pc.field(PART).isin(pa.array(list(parts), pa.string())),
+        partitioning=None,
+    )
 
 
 def target_values(table: pa.Table, signature: Signature) -> npt.NDArray[Any]:

@@ -46,14 +46,38 @@ def infer(
     """
     column = _plain(column)
     known = column.drop_null()
-    if len(known) == 0:
+    distinct = pc.unique(known)
+    return infer_distinct(
+        distinct,
+        len(distinct),
+        len(known),
+        name=name,
+        declared=declared,
+        positive_class=positive_class,
+    )
+
+
+def infer_distinct(
+    distinct: pa.Array,
+    count: int,
+    known: int,
+    *,
+    name: str,
+    declared: Literal["classification", "regression"] | None = None,
+    positive_class: str | bool | int | float | None = None,
+) -> Target:
+    """As `infer`, from the `count` distinct values that `known` rows have, for a column too long to be held.
+
+    More than `MOST_CLASSES` distinct values need not all be given: one more than that is enough.
+    """
+    if known == 0:
         raise StageError(
             "the target has no values",
             f"every row of target column {name!r} is null, so there is nothing to learn from",
             "check data.target_column and the source, or wait until labels have arrived",
             path=("data", "target_column"),
         )
-    kind = column.type
+    kind = distinct.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if not (numeric or pa.types.is_boolean(kind) or pa.types.is_string(kind)):
         raise StageError(
@@ -68,13 +92,12 @@ def infer(
             "remove data.task to have it inferred",
             path=("data", "task"),
         )
-    distinct = pc.unique(known)
-    if declared == "regression" or (declared is None and numeric and not _are_classes(distinct, len(known))):
+    if declared == "regression" or (declared is None and numeric and not _are_classes(distinct, known)):
         return Target("regression")
-    if len(distinct) > MOST_CLASSES:
+    if count > MOST_CLASSES:
         raise StageError(
             "the target has too many classes",
-            f"target column {name!r} has {len(distinct)} distinct values among {len(known)} rows; "
+            f"target column {name!r} has {count} distinct values among {known} rows; "
             f"at most {MOST_CLASSES} classes can be learned",
             "map rare values to one class, or choose another target",
             path=("data", "target_column"),

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageError
 from tenure.ml.signature import ColumnType
+from tenure.stages.data.engine import Engine, opened
 from tenure.stages.data.sources.csv import Csv
 from tenure.stages.data.text_table import decimal_commas
 
@@ -20,7 +22,12 @@ WHERE = ("data", "sources", "s")
 
 def load(folder: Path, text: str | bytes, name: str = "rows.csv", **fields: Any) -> Any:
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Csv(type="csv", path=name, **fields).load(folder, WHERE)
+    return read(Csv(type="csv", path=name, **fields), folder)
+
+
+def read(source: Csv, folder: Path) -> Any:
+    with opened() as engine:
+        return source.load(folder, WHERE, engine).table.arrow()
 
 
 def refusal(folder: Path, text: str | bytes, **fields: Any) -> StageError:
@@ -172,14 +179,14 @@ def test_glob_in_order_of_name(tmp_path: Path) -> None:
     for name, value in (("p-2.csv", 2), ("p-1.csv", 1), ("q.csv", 3)):
         (tmp_path / name).write_text(f"a,b\n{value},x\n")
     source = Csv(type="csv", path="p-*.csv")
-    assert source.load(tmp_path, WHERE)["a"].to_pylist() == [1, 2]
+    assert read(source, tmp_path)["a"].to_pylist() == [1, 2]
     found = source.fingerprint(tmp_path, None)
     assert found["rows"] == 2
     (tmp_path / "p-3.csv").write_text("a,b\n3,x\n")
     assert source.fingerprint(tmp_path, found)["rows"] == 3
     (tmp_path / "p-4.csv").write_text("a,c\n3,x\n")
     with pytest.raises(StageError, match="different headers"):
-        source.load(tmp_path, WHERE)
+        read(source, tmp_path)
 
 
 def test_a_name_that_looks_like_a_glob(tmp_path: Path) -> None:
@@ -248,7 +255,7 @@ def test_a_packed_file_that_is_not_whole(tmp_path: Path, fields: dict[str, Any],
         "reason": "the packed file is damaged or not whole",
     }
     with pytest.raises(StageError) as caught:
-        source.load(tmp_path, WHERE)
+        read(source, tmp_path)
     assert caught.value.detail == "rows.csv.gz: the packed file is damaged or not whole"
 
 
@@ -261,6 +268,6 @@ def test_a_decimal_comma_is_read_as_the_source_says(tmp_path: Path) -> None:
     assert load(tmp_path, "a;b\n1.5;1\n2.5;2\n", decimal=",")["a"].to_pylist() == ["1.5", "2.5"]
 
 
-def test_decimal_commas_read_as_text_are_found(tmp_path: Path) -> None:
+def test_decimal_commas_read_as_text_are_found(tmp_path: Path, engine: Engine) -> None:
     table = load(tmp_path, "a;b;c;d\n3,14;1;x,y;\n-2;2;1,5;\n;3;3,0;\n")
-    assert decimal_commas(table) == ["a"]
+    assert decimal_commas(tabled(engine, table)) == ["a"]

@@ -7,18 +7,26 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageBlocked, StageError
-from tenure.stages.data.joins import Join, join_all
+from tenure.stages.data import joins
+from tenure.stages.data.engine import Engine
+from tenure.stages.data.joins import Join
 from tenure.stages.data.section import Data
 
 FLIGHTS = pa.table({"flight": [3, 1, 2, 4], "tail": ["b", "a", None, "z"], "year": [2013] * 4})
 PLANES = pa.table({"tail": ["a", "b", "c"], "year": [1999, 2004, 2010]})
 
 
-def test_left_join_keeps_every_row_in_order() -> None:
+def join_all(engine: Engine, tables: dict[str, pa.Table], listed: list[Join]) -> tuple[pa.Table, list[Any]]:
+    table, facts = joins.join_all({name: tabled(engine, rows) for name, rows in tables.items()}, listed)
+    return table.arrow(), facts
+
+
+def test_left_join_keeps_every_row_in_order(engine: Engine) -> None:
     table, facts = join_all(
-        {"flights": FLIGHTS, "planes": PLANES}, [Join(left="flights", right="planes", on="tail")]
+        engine, {"flights": FLIGHTS, "planes": PLANES}, [Join(left="flights", right="planes", on="tail")]
     )
     assert table.to_pydict() == {
         "flight": [3, 1, 2, 4],
@@ -29,15 +37,16 @@ def test_left_join_keeps_every_row_in_order() -> None:
     assert facts == [{"right": "planes", "rows": 4, "matched": 2}]
 
 
-def test_inner_join_drops_rows_without_a_match() -> None:
+def test_inner_join_drops_rows_without_a_match(engine: Engine) -> None:
     joined = Join(left="flights", right="planes", on=("tail",), how="inner")
-    table, _ = join_all({"flights": FLIGHTS, "planes": PLANES}, [joined])
+    table, _ = join_all(engine, {"flights": FLIGHTS, "planes": PLANES}, [joined])
     assert table["flight"].to_pylist() == [3, 1]
 
 
-def test_keys_of_other_names_and_a_second_join_on_a_joined_column() -> None:
+def test_keys_of_other_names_and_a_second_join_on_a_joined_column(engine: Engine) -> None:
     makers = pa.table({"built": [1999, 2004], "maker": ["x", "y"]})
     table, _ = join_all(
+        engine,
         {"flights": FLIGHTS, "planes": PLANES, "makers": makers},
         [
             Join(left="flights", right="planes", on="tail"),
@@ -48,10 +57,12 @@ def test_keys_of_other_names_and_a_second_join_on_a_joined_column() -> None:
     assert "built" not in table.column_names
 
 
-def test_repeated_keys_are_refused() -> None:
+def test_repeated_keys_are_refused(engine: Engine) -> None:
     planes = pa.table({"tail": ["a", "a", "b", None, None], "seats": [1, 2, 3, 4, 5]})
     with pytest.raises(StageBlocked) as caught:
-        join_all({"flights": FLIGHTS, "planes": planes}, [Join(left="flights", right="planes", on="tail")])
+        join_all(
+            engine, {"flights": FLIGHTS, "planes": planes}, [Join(left="flights", right="planes", on="tail")]
+        )
     assert (caught.value.summary, caught.value.path) == (
         "a join would multiply rows",
         ("data", "join", 0, "on"),
@@ -67,17 +78,19 @@ def test_repeated_keys_are_refused() -> None:
         (PLANES, {"flight": "tail"}, "keys of different types"),
     ],
 )
-def test_keys_that_cannot_be_compared(right: pa.Table, on: Any, summary: str) -> None:
+def test_keys_that_cannot_be_compared(right: pa.Table, on: Any, summary: str, engine: Engine) -> None:
     join = Join(left="flights", right="planes", on=on)
     with pytest.raises(StageError) as caught:
-        join_all({"flights": FLIGHTS, "planes": right}, [join])
+        join_all(engine, {"flights": FLIGHTS, "planes": right}, [join])
     assert (caught.value.summary, caught.value.path) == (summary, ("data", "join", 0, "on"))
 
 
-def test_a_name_that_cannot_be_made_free_is_refused() -> None:
+def test_a_name_that_cannot_be_made_free_is_refused(engine: Engine) -> None:
     planes = pa.table({"tail": ["a"], "planes_year": [1], "year": [2]})
     with pytest.raises(StageError) as caught:
-        join_all({"flights": FLIGHTS, "planes": planes}, [Join(left="flights", right="planes", on="tail")])
+        join_all(
+            engine, {"flights": FLIGHTS, "planes": planes}, [Join(left="flights", right="planes", on="tail")]
+        )
     assert (caught.value.summary, caught.value.path) == (
         "a column name is taken",
         ("data", "join", 0, "right"),

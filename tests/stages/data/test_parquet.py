@@ -9,25 +9,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from tenure.core.errors import StageError
+from tenure.stages.data.engine import Engine, opened
 from tenure.stages.data.sources.parquet import Parquet
 
 WHERE = ("data", "sources", "s")
 
 
 def refusal(folder: Path, path: str) -> StageError:
-    with pytest.raises(StageError) as caught:
-        Parquet(type="parquet", path=path).load(folder, WHERE)
+    with opened() as engine, pytest.raises(StageError) as caught:
+        Parquet(type="parquet", path=path).load(folder, WHERE, engine)
     assert caught.value.path == (*WHERE, "path")
     return caught.value
 
 
-def test_files_of_a_glob_in_order_of_name_with_wider_types(tmp_path: Path) -> None:
+def test_files_of_a_glob_in_order_of_name_with_wider_types(tmp_path: Path, engine: Engine) -> None:
     folder = tmp_path / "year=2026"  # A name that readers of partitioned folders would take for a column.
     folder.mkdir()
     pq.write_table(pa.table({"a": [2.5], "b": ["y"]}), folder / "2.parquet")
     pq.write_table(pa.table({"b": ["x"], "a": [1]}), folder / "1.parquet")
-    table = Parquet(type="parquet", path="**/*.parquet").load(tmp_path, WHERE)
-    assert table.to_pydict() == {"b": ["x", "y"], "a": [1.0, 2.5]}
+    table = Parquet(type="parquet", path="**/*.parquet").load(tmp_path, WHERE, engine).table
+    assert table.arrow().to_pydict() == {"b": ["x", "y"], "a": [1.0, 2.5]}
 
 
 def test_other_columns(tmp_path: Path) -> None:

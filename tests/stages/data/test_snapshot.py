@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageBlocked, StageError
+from tenure.stages.data.engine import Engine
 
 Rows = Callable[..., str]
 
@@ -113,12 +115,12 @@ def test_columns_keep_the_target_and_the_timestamp(project: Any, rows: Rows) -> 
     ],
 )
 def test_filter_keeps_the_rows_for_which_it_is_true(
-    project: Any, rows: Rows, condition: str, rest: int
+    project: Any, rows: Rows, condition: str, rest: int, engine: Engine
 ) -> None:
     from tenure.stages.data import filtering
 
     table = project.table(project.csv(rows(20), timestamp_column="seen_at"))
-    assert filtering.apply(table, condition).num_rows == rest
+    assert filtering.apply(tabled(engine, table), condition).rows == rest
 
 
 @pytest.mark.parametrize(

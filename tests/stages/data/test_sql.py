@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tenure.core.errors import StageError
+from tenure.stages.data.engine import opened
 from tenure.stages.data.sources import sql
 from tenure.stages.data.sources.sql import Sql
 
@@ -28,7 +29,9 @@ def load(tmp_path: Path) -> Load:
         )
 
     def run(query: str, connection: str = "sqlite:///shop.db") -> Any:
-        return Sql(type="sql", connection=connection, query=query).load(tmp_path, WHERE)
+        with opened() as engine:
+            loaded = Sql(type="sql", connection=connection, query=query).load(tmp_path, WHERE, engine)
+            return loaded.table.arrow()
 
     return run
 

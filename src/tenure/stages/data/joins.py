@@ -11,7 +11,7 @@ from tenure.spec.base import SpecModel, field
 from tenure.stages.data.lookup import Where, repeated, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class Join(SpecModel):
@@ -69,14 +69,14 @@ def problems(joins: Sequence[Join], sources: Sequence[str]) -> list[str]:
     return found
 
 
-def join_all(tables: Mapping[str, pa.Table], joins: Sequence[Join]) -> tuple[pa.Table, list[dict[str, Any]]]:
+def join_all(tables: Mapping[str, Table], joins: Sequence[Join]) -> tuple[Table, list[dict[str, Any]]]:
     """The joined table in the order of the first source, and for each join how many rows found a match.
 
     Raises StageError for unknown or incomparable keys, StageBlocked when keys of `right` repeat.
     """
     first = joins[0].left
     result = tables[first]
-    names = {(first, column): column for column in result.column_names}
+    names = {(first, column): column for column in result.names}
     facts = []
     for position, join in enumerate(joins):
         where: Where = ("data", "join", position)
@@ -88,21 +88,21 @@ def join_all(tables: Mapping[str, pa.Table], joins: Sequence[Join]) -> tuple[pa.
             keys[names[join.left, left_key]] = right_key
         _refuse_incomparable(result, right, keys, (*where, "on"))
         _refuse_fan_out(right, join, (*where, "on"))
-        for column in right.column_names:
+        for column in right.names:
             matched = next((left for left, key in keys.items() if key == column), None)
             names[join.right, column] = matched or _free(column, join.right, result, right, where)
-        added = {c: names[join.right, c] for c in right.column_names if c not in keys.values()}
-        before = result.num_rows
+        added = {c: names[join.right, c] for c in right.names if c not in keys.values()}
+        before = result.rows
         result, matches = _join(result, right, keys, added, join.how)
         facts.append({"right": join.right, "rows": before, "matched": matches})
     return result, facts
 
 
-def _free(column: str, source: str, left: pa.Table, right: pa.Table, where: Where) -> str:
-    if column not in left.column_names:
+def _free(column: str, source: str, left: Table, right: Table, where: Where) -> str:
+    if column not in left.names:
         return column
     name = f"{source}_{column}"
-    if name in left.column_names or name in right.column_names:
+    if name in left.names or name in right.names:
         raise StageError(
             "a column name is taken",
             f"column {column!r} of {source!r} would be called {name!r}, which is there already",
@@ -112,11 +112,9 @@ def _free(column: str, source: str, left: pa.Table, right: pa.Table, where: Wher
     return name
 
 
-def _refuse_incomparable(left: pa.Table, right: pa.Table, keys: Mapping[str, str], where: Where) -> None:
-    from tenure.ml.columns import logical_type
-
+def _refuse_incomparable(left: Table, right: Table, keys: Mapping[str, str], where: Where) -> None:
     for left_key, right_key in keys.items():
-        kinds = {str(logical_type(left[left_key].type)), str(logical_type(right[right_key].type))}
+        kinds = {str(left.column(left_key).type), str(right.column(right_key).type)}
         if len(kinds - {"integer"} | ({"number"} if "integer" in kinds else set())) > 1:
             raise StageError(
                 "keys of different types",
@@ -126,7 +124,7 @@ def _refuse_incomparable(left: pa.Table, right: pa.Table, keys: Mapping[str, str
             )
 
 
-def _refuse_fan_out(right: pa.Table, join: Join, where: Where) -> None:
+def _refuse_fan_out(right: Table, join: Join, where: Where) -> None:
     columns = list(join.keys.values())
     extra, examples = repeated(right, columns, 3)
     if extra:
@@ -140,25 +138,22 @@ def _refuse_fan_out(right: pa.Table, join: Join, where: Where) -> None:
 
 
 def _join(
-    left: pa.Table, right: pa.Table, keys: Mapping[str, str], added: Mapping[str, str], how: str
-) -> tuple[pa.Table, int]:
-    import duckdb
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    # Numbered names are free of whatever characters the columns have.
-    numbered_left = left.rename_columns([f"l{n}" for n in range(left.num_columns)])
-    numbered_left = numbered_left.append_column("row", pa.array(range(left.num_rows), pa.int64()))
-    numbered_right = right.rename_columns([f"r{n}" for n in range(right.num_columns)])
-    numbered_right = numbered_right.append_column("match", pa.repeat(True, right.num_rows))
-    at = right.column_names.index
-    condition = " AND ".join(f"a.l{left.column_names.index(a)} = b.r{at(b)}" for a, b in keys.items())
-    items = [f"a.l{n}" for n in range(left.num_columns)] + [f"b.r{at(name)}" for name in added]
-    with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as connection:
-        connection.register("a", numbered_left)
-        connection.register("b", numbered_right)
-        joined = connection.sql(
-            f"SELECT {', '.join(items)}, b.match FROM a {how} JOIN b ON {condition} ORDER BY a.row"
-        ).to_arrow_table()
-    matches = pc.sum(joined["match"]).as_py() or 0
-    return joined.drop_columns(["match"]).rename_columns([*left.column_names, *added.values()]), matches
+    left: Table, right: Table, keys: Mapping[str, str], added: Mapping[str, str], how: str
+) -> tuple[Table, int]:
+    condition = " AND ".join(
+        f"a.{left.column(one).sql} = b.{right.column(other).sql}" for one, other in keys.items()
+    )
+    items = [f"a.{column.sql}" for column in left.columns] + [f"b.{right.column(name).sql}" for name in added]
+    columns = {column.name: column.type for column in left.columns} | {
+        new: right.column(name).type for name, new in added.items()
+    }
+    joined = left.engine.store(
+        columns,
+        f"SELECT {', '.join(items)} FROM {left.view} AS a {how} JOIN {right.view} AS b ON {condition} ORDER BY a.n",
+    )
+    if how == "inner":
+        return joined, joined.rows
+    ((matches,),) = left.engine.query(
+        f"SELECT count(*) FROM {left.view} AS a SEMI JOIN {right.view} AS b ON {condition}"
+    )
+    return joined, matches

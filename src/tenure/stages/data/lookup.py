@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 from tenure.core.errors import StageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Column, Table
 
 Where = tuple[str | int, ...]
 """A path into the model's spec."""
 
 
-def require(table: pa.Table, name: str, where: Where) -> pa.ChunkedArray:
+def require(table: Table, name: str, where: Where) -> Column:
     """The column of that name. Raises StageError with the closest name, pointing to `where`."""
-    if name in table.column_names:
+    names = table.names
+    if name in names:
         return table.column(name)
-    close = difflib.get_close_matches(name, table.column_names, n=1, cutoff=0.6)
-    folded = [column for column in table.column_names if column.casefold() == name.casefold()]
-    known = ", ".join(table.column_names[:20]) + (", ..." if table.num_columns > 20 else "")
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    folded = [column for column in names if column.casefold() == name.casefold()]
+    known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     if folded or close:
         hint = f"did you mean {(folded or close)[0]!r}?"
-    elif any(re.fullmatch(r"[+-]?[0-9.]+", column) for column in table.column_names):
+    elif any(re.fullmatch(r"[+-]?[0-9.]+", column) for column in names):
         hint = "the first line of a file is taken for the names of the columns; put them there if it holds values"
     else:
         hint = "check the name, or data.columns"
@@ -49,31 +50,28 @@ def refuse_repeated_names(names: Sequence[str], what: str, hint: str, where: Whe
         )
 
 
-def require_number(table: pa.Table, name: str, where: Where) -> pa.ChunkedArray:
+def require_number(table: Table, name: str, where: Where) -> Column:
     """As `require`, and the column holds numbers."""
-    import pyarrow as pa
-
-    values = require(table, name, where)
-    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+    column = require(table, name, where)
+    if column.type not in ("integer", "number"):
         raise StageError(
             "the column is not a number",
-            f"column {name!r} has type {values.type}, where numbers are needed",
+            f"column {name!r} has type {column.type}, where numbers are needed",
             path=where,
         )
-    return values
+    return column
 
 
-def repeated(table: pa.Table, columns: Sequence[str], examples: int) -> tuple[int, tuple[str, ...]]:
+def repeated(table: Table, columns: Sequence[str], examples: int) -> tuple[int, tuple[str, ...]]:
     """How many rows repeat the key of an earlier one, and some of those keys; keys with a null are not looked at."""
-    import pyarrow.compute as pc
-
-    keys = table.select(list(columns)).drop_null().rename_columns([f"k{n}" for n in range(len(columns))])
-    counts = keys.group_by(keys.column_names).aggregate([([], "count_all")])
-    more = counts.filter(pc.greater(counts["count_all"], 1))
-    extra = (pc.sum(more["count_all"]).as_py() or 0) - more.num_rows
-    some = more.sort_by([("count_all", "descending")] + [(name, "ascending") for name in keys.column_names])
-    shown = [
-        f"{', '.join(str(row[key]) for key in keys.column_names)} ({row['count_all']} times)"
-        for row in some.slice(0, examples).to_pylist()
-    ]
-    return extra, tuple(shown)
+    keys = [table.column(name).sql for name in columns]
+    listed = ", ".join(keys)
+    known = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    more = f"(SELECT {listed}, count(*) AS times FROM {table.view} WHERE {known} GROUP BY {listed} HAVING count(*) > 1)"
+    ((extra,),) = table.engine.query(f"SELECT coalesce(sum(times - 1), 0)::BIGINT FROM {more}")
+    some = table.engine.query(
+        f"SELECT {listed}, times FROM {more} ORDER BY times DESC, {listed} LIMIT {examples}"
+        if extra
+        else "SELECT 1 LIMIT 0"
+    )
+    return extra, tuple(f"{', '.join(map(str, key))} ({times} times)" for *key, times in some)

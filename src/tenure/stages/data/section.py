@@ -34,7 +34,7 @@ from tenure.state.record import Record
 
 NAME = "data"
 SNAPSHOT = "data/snapshot"
-VERSION = 1
+VERSION = 2
 _TRIGGERS = {"on_retrain": ("retrain",), "on_change": ("retrain", "new_data"), "pinned": ()}
 
 

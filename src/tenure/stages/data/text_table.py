@@ -1,4 +1,4 @@
-"""Text with delimiters as an Arrow table, its types found from all rows.
+"""Text with delimiters as a table, its types found from all rows.
 
 DuckDB does the reading, told everything about the dialect: its own guessing would rather skip the rows it does not
 understand than refuse them. A column is an integer, a number, a boolean or a timestamp only if every value that is
@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tenure.core.drafts import scratch
 from tenure.core.errors import StageError
+from tenure.stages.data.engine import Engine, literal
 from tenure.stages.data.files import UNREADABLE
+from tenure.stages.data.loading import Loaded, settle
 from tenure.stages.data.lookup import Where
 from tenure.stages.data.text_dialect import UTF8, as_utf8, diagnosis, header, with_plain_line_ends
 
 if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
+    from tenure.ml.signature import ColumnType
+    from tenure.stages.data.engine import Table
 
 _SAMPLE = 1000
 
 _TRIMMED = "trim({c}, ' \t')"
-_LOOKS_LIKE = {
+_LOOKS_LIKE: dict[ColumnType, str] = {
     "integer": r"regexp_full_match({t}, '[+-]?(0|[1-9][0-9]*)') AND try_cast({t} AS BIGINT) IS NOT NULL",
     "number": (
         r"regexp_full_match(lower({t}), "
@@ -59,44 +60,43 @@ class _Writing(NamedTuple):
     decimal: str
 
 
-def decimal_commas(table: pa.Table) -> list[str]:
+def decimal_commas(table: Table) -> list[str]:
     """The text columns all of whose values look like numbers with a decimal comma."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = []
-    for name in table.column_names:
-        column = table[name]
-        if not pa.types.is_string(column.type) or column.null_count == len(column):
-            continue
-        looks = pc.match_substring_regex(column.drop_null(), r"^\s*[+-]?[0-9]+(,[0-9]+)?\s*$")
-        comma = pc.match_substring(column.drop_null(), ",")
-        if pc.all(looks).as_py() and pc.any(comma).as_py():
-            found.append(name)
-    return found
+    texts = [column for column in table.columns if column.type == "string"]
+    if not texts:
+        return []
+    (found,) = table.query(
+        ", ".join(
+            rf"coalesce(bool_and(regexp_full_match({c.sql}, '\s*[+-]?[0-9]+(,[0-9]+)?\s*')), false) "
+            f"AND bool_or(contains({c.sql}, ','))"
+            for c in texts
+        )
+    )
+    return [column.name for column, looks in zip(texts, found, strict=True) if looks]
 
 
 def read(
+    engine: Engine,
     files: Sequence[Path],
     *,
     delimiter: str | None,
     encoding: str,
     null_values: Sequence[str],
-    types: Mapping[str, str],
+    types: Mapping[str, ColumnType],
     timestamp_format: str | None,
     where: Where,
     decimal: str = ".",
-) -> pa.Table:
-    """All rows of the files in order, in canonical types.
+) -> Loaded:
+    """All rows of the files in order.
 
     Raises StageError for a wrong encoding, ragged rows, duplicate names, files with different headers and values
     that are not of the type declared in `types`; `where` is the path of the source in the spec.
     """
     import duckdb
 
-    with ExitStack() as stack:
+    with TemporaryDirectory(dir=engine.folder) as name:
+        folder = Path(name)
         readable = list(files)
-        folder = stack.enter_context(scratch())
         if encoding not in UTF8:
             readable = [as_utf8(file, folder / f"{n}.csv", encoding, where) for n, file in enumerate(files)]
         delimiter, names = header(readable, files, delimiter, where)
@@ -107,31 +107,19 @@ def read(
                 f"types names {', '.join(map(repr, unknown))}; the header has {', '.join(names)}",
                 path=(*where, "types", unknown[0]),
             )
-        connection = stack.enter_context(
-            duckdb.connect(
-                ":memory:",
-                # What does not fit into memory is laid down in the same folder, not in the current one.
-                config={
-                    "autoinstall_known_extensions": "false",
-                    "autoload_known_extensions": "false",
-                    "temp_directory": str(folder / "duckdb"),
-                },
-            )
-        )
-        connection.execute("SET TimeZone = 'UTC'")
 
-        def table(paths: Sequence[Path]) -> pa.Table:
+        def table(paths: Sequence[Path]) -> Loaded:
             scan = _scan(paths, names, delimiter, null_values)
             writing = _Writing(timestamp_format, decimal)
-            kinds = _kinds(connection, scan, names, types, writing)
-            _refuse_misfits(connection, scan, names, types, writing, where)
-            items = ", ".join(
-                f"{_cast(n, kinds[name], writing)} AS {_quoted(name)}" for n, name in enumerate(names)
-            )
-            return connection.sql(f"SELECT {items} FROM {scan}").to_arrow_table()
+            kinds = _kinds(engine, scan, names, types, writing)
+            _refuse_misfits(engine, scan, names, types, writing, where)
+            items = ", ".join(f"{_cast(n, kinds[name], writing)} AS c{n}" for n, name in enumerate(names))
+            return settle(engine, engine.write(f"SELECT {items} FROM {scan}"), kinds)
 
         try:
             return table(readable)
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             # Different line ends in one file are the one fault that can be mended without changing a value.
             try:
@@ -145,23 +133,23 @@ def read(
 
 def _scan(files: Sequence[Path], names: Sequence[str], delimiter: str, null_values: Sequence[str]) -> str:
     """The table function that reads the files as text. Columns are called c0, c1, ... to be free of their names."""
-    paths = ", ".join(_literal(glob.escape(str(file))) for file in files)
+    paths = ", ".join(literal(glob.escape(str(file))) for file in files)
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(len(names)))
-    nulls = ", ".join(_literal(text) for text in dict.fromkeys(["", *null_values]))
+    nulls = ", ".join(literal(text) for text in dict.fromkeys(["", *null_values]))
     return (
         f"read_csv([{paths}], auto_detect = false, columns = {{{columns}}}, header = true, "
-        f"delim = {_literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{nulls}], "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{nulls}], "
         "null_padding = false, strict_mode = true, max_line_size = 16777216)"
     )
 
 
 def _kinds(
-    connection: duckdb.DuckDBPyConnection,
+    engine: Engine,
     scan: str,
     names: Sequence[str],
-    types: Mapping[str, str],
+    types: Mapping[str, ColumnType],
     writing: _Writing,
-) -> dict[str, str]:
+) -> dict[str, ColumnType]:
     """The type of each column: what a sample allows is tested on every row."""
     free = {n: list(_LOOKS_LIKE) for n, name in enumerate(names) if name not in types}
     for source in (f"(SELECT * FROM {scan} LIMIT {_SAMPLE})", scan):
@@ -169,7 +157,7 @@ def _kinds(
         items += [f"count(*) FILTER ({_test(n, kind, writing)})" for n in free for kind in free[n]]
         if not items:
             break
-        counts = iter(_row(connection, f"SELECT {', '.join(items)} FROM {source}"))
+        counts = iter(_row(engine, f"SELECT {', '.join(items)} FROM {source}"))
         known = {n: next(counts) for n in free if free[n]}
         free = {n: [kind for kind in kinds if next(counts) == known[n]] for n, kinds in free.items()}
     else:
@@ -180,10 +168,10 @@ def _kinds(
 
 
 def _refuse_misfits(
-    connection: duckdb.DuckDBPyConnection,
+    engine: Engine,
     scan: str,
     names: Sequence[str],
-    types: Mapping[str, str],
+    types: Mapping[str, ColumnType],
     writing: _Writing,
     where: Where,
 ) -> None:
@@ -191,7 +179,7 @@ def _refuse_misfits(
         if name not in types or types[name] == "string":
             continue
         misfit = f"c{n} IS NOT NULL AND NOT ({_test(n, types[name], writing, declared=True)})"
-        count, example = _row(connection, f"SELECT count(*), min(c{n}) FROM {scan} WHERE {misfit}")
+        count, example = _row(engine, f"SELECT count(*), min(c{n}) FROM {scan} WHERE {misfit}")
         if count:
             raise StageError(
                 "values of another type than declared",
@@ -201,17 +189,17 @@ def _refuse_misfits(
             )
 
 
-def _test(n: int, kind: str, writing: _Writing, *, declared: bool = False) -> str:
+def _test(n: int, kind: ColumnType, writing: _Writing, *, declared: bool = False) -> str:
     """True where the value of column n is of a kind; false or null elsewhere."""
     if kind == "timestamp" and writing.timestamp_format:
-        return f"try_strptime({_text(n)}, {_literal(writing.timestamp_format)}) IS NOT NULL"
+        return f"try_strptime({_text(n)}, {literal(writing.timestamp_format)}) IS NOT NULL"
     pattern = _DECLARED.get(kind, _LOOKS_LIKE[kind]) if declared else _LOOKS_LIKE[kind]
     return f"coalesce({pattern.format(t=_text(n, kind, writing))}, false)"
 
 
-def _cast(n: int, kind: str, writing: _Writing) -> str:
+def _cast(n: int, kind: ColumnType, writing: _Writing) -> str:
     if kind == "timestamp" and writing.timestamp_format:
-        parsed = f"strptime({_text(n)}, {_literal(writing.timestamp_format)})"
+        parsed = f"strptime({_text(n)}, {literal(writing.timestamp_format)})"
         return f"make_timestamp(epoch_us(CAST({parsed} AS TIMESTAMPTZ)))"
     return _CAST[kind].format(c=f"c{n}", t=_text(n, kind, writing))
 
@@ -225,14 +213,5 @@ def _text(n: int, kind: str = "string", writing: _Writing | None = None) -> str:
     return text
 
 
-def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row: tuple[Any, ...] = connection.sql(query).fetchall()[0]
-    return row
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _row(engine: Engine, query: str) -> tuple[Any, ...]:
+    return engine.query(query)[0]

@@ -8,11 +8,11 @@ from pydantic import model_validator
 
 from tenure.core.effect import Effect
 from tenure.spec.base import field
-from tenure.stages.data.checks.rule import EXAMPLES, Finding, Rule
+from tenure.stages.data.checks.rule import Finding, Rule, first_values
 from tenure.stages.data.lookup import Where, require_number
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class Between(Rule):
@@ -31,15 +31,16 @@ class Between(Rule):
             raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
         return self
 
-    def check(self, table: pa.Table, where: Where) -> Finding:
+    def check(self, table: Table, where: Where) -> Finding:
         """Counts the values outside."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        values = require_number(table, self.column, (*where, "column")).cast(pa.float64(), safe=False)
-        below = pc.less(values, -float("inf") if self.min is None else self.min)
-        above = pc.greater(values, float("inf") if self.max is None else self.max)
-        outside = table.column(self.column).filter(pc.or_(below, above))
+        column = require_number(table, self.column, (*where, "column")).sql
+        bounds = [
+            f"CAST({column} AS DOUBLE) {sign} CAST('{limit!r}' AS DOUBLE)"
+            for sign, limit in (("<", self.min), (">", self.max))
+            if limit is not None
+        ]
+        outside = " OR ".join(bounds)
+        ((count,),) = table.query(f"count(*) FILTER ({outside})")
         limits = [
             f"{word} {limit:g}"
             for word, limit in (("at least", self.min), ("at most", self.max))
@@ -47,6 +48,6 @@ class Between(Rule):
         ]
         return Finding(
             f"{self.column} {' and '.join(limits)}",
-            len(outside),
-            tuple(outside.unique()[:EXAMPLES].to_pylist()),
+            count,
+            first_values(table, column, outside) if count else (),
         )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import field
-from tenure.stages.data.checks.rule import EXAMPLES, Finding, Rule
+from tenure.stages.data.checks.rule import Finding, Rule, first_values
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class InSet(Rule):
@@ -23,14 +23,15 @@ class InSet(Rule):
         Effect.RETRAIN, "The values allowed.", min_length=1, examples=[["Biscoe", "Dream", "Torgersen"]]
     )
 
-    def check(self, table: pa.Table, where: Where) -> Finding:
+    def check(self, table: Table, where: Where) -> Finding:
         """Counts the values that are not in the list."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        from tenure.ml.signature import ARROW_TYPES
 
         column = require(table, self.column, (*where, "column"))
         try:
-            allowed = pa.array(list(self.values), type=column.type)
+            allowed = pa.array(list(self.values), type=ARROW_TYPES[column.type])
         except (pa.ArrowException, TypeError) as error:
             raise StageError(
                 "the list does not fit the column",
@@ -38,16 +39,18 @@ class InSet(Rule):
                 "write the values as they are in the column: text in quotes, numbers and true or false without",
                 path=(*where, "values"),
             ) from error
-        known = column.drop_null()
-        strange = known.filter(pc.invert(pc.is_in(known, value_set=allowed)))
+        with table.engine.registered("allowed", pa.table({"value": allowed})):
+            values = table.engine.write("SELECT value FROM allowed")
+        strange = f"{column.sql} IS NOT NULL AND {column.sql} NOT IN (SELECT value FROM {values})"
+        ((count,),) = table.query("count(*)", f"WHERE {strange}")
         listed = ", ".join(str(value) for value in self.values[:10]) + (
             ", ..." if len(self.values) > 10 else ""
         )
         return Finding(
             f"{self.column} one of {listed}",
-            len(strange),
+            count,
             tuple(
                 value if isinstance(value, bool | int | float | str) else str(value)
-                for value in strange.unique()[:EXAMPLES].to_pylist()
+                for value in (first_values(table, column.sql, strange) if count else ())
             ),
         )

@@ -10,7 +10,7 @@ from tenure.stages.data.checks.rule import Finding, Rule
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class NotNull(Rule):
@@ -21,11 +21,13 @@ class NotNull(Rule):
         Effect.RETRAIN, "The columns.", min_length=1, examples=[["customer_id", "age"]]
     )
 
-    def check(self, table: pa.Table, where: Where) -> Finding:
+    def check(self, table: Table, where: Where) -> Finding:
         """Counts missing values; the examples are columns with their counts."""
-        counts = {
-            name: require(table, name, (*where, "columns", position)).null_count
+        columns = [
+            require(table, name, (*where, "columns", position)).sql
             for position, name in enumerate(self.columns)
-        }
+        ]
+        (found,) = table.query(", ".join(f"count(*) - count({column})" for column in columns))
+        counts = dict(zip(self.columns, found, strict=True))
         missing = tuple(f"{name}: {count}" for name, count in counts.items() if count)
         return Finding(f"{', '.join(self.columns)} not null", sum(counts.values()), missing)

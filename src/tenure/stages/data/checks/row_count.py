@@ -12,7 +12,7 @@ from tenure.stages.data.checks.rule import Finding, Rule
 from tenure.stages.data.lookup import Where
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class RowCount(Rule):
@@ -30,9 +30,9 @@ class RowCount(Rule):
             raise ValueError(f"min ({self.min}) is above max ({self.max})")
         return self
 
-    def check(self, table: pa.Table, where: Where) -> Finding:
+    def check(self, table: Table, where: Where) -> Finding:
         """The violations are the rows too few or too many; the example is how many there are."""
-        rows = table.num_rows
+        rows = table.rows
         short = max(0, (self.min or 0) - rows)
         long = 0 if self.max is None else max(0, rows - self.max)
         limits = [f"at least {self.min}"] * (self.min is not None) + [f"at most {self.max}"] * (

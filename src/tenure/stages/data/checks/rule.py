@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
+
+if TYPE_CHECKING:
+    from tenure.stages.data.engine import Table
 
 EXAMPLES = 5
 
@@ -31,3 +34,9 @@ class Rule(SpecModel):
         "again; when they come out the same as before, nothing is retrained.",
         "error",
     )
+
+
+def first_values(table: Table, column: str, broken: str) -> tuple[Any, ...]:
+    """The first few different values (of a column as SQL calls it) in rows for which the SQL `broken` is true."""
+    rows = table.query(column, f"WHERE {broken} GROUP BY {column} ORDER BY min(n) LIMIT {EXAMPLES}")
+    return tuple(value for (value,) in rows)

@@ -10,7 +10,7 @@ from tenure.stages.data.checks.rule import EXAMPLES, Finding, Rule
 from tenure.stages.data.lookup import Where, repeated, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class Unique(Rule):
@@ -21,7 +21,7 @@ class Unique(Rule):
         Effect.RETRAIN, "The columns that identify a row.", min_length=1, examples=[["id"]]
     )
 
-    def check(self, table: pa.Table, where: Where) -> Finding:
+    def check(self, table: Table, where: Where) -> Finding:
         """Counts the rows that repeat an earlier one."""
         for position, name in enumerate(self.columns):
             require(table, name, (*where, "columns", position))

@@ -12,7 +12,7 @@ from tenure.spec.base import SpecModel, field
 from tenure.stages.data.lookup import Where, require_number
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class Clip(SpecModel):
@@ -31,26 +31,23 @@ class Clip(SpecModel):
             raise ValueError(f"low ({self.low:g}) is above high ({self.high:g})")
         return self
 
-    def clean(self, table: pa.Table, target_column: str, where: Where) -> tuple[pa.Table, int]:
+    def clean(self, table: Table, target_column: str, where: Where) -> tuple[Table, int]:
         """The table with the column clipped, and the number of values moved."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        values = require_number(table, self.column, (*where, "column"))
-        clipped = values
-        for name, limit, keep in (
-            ("low", self.low, pc.max_element_wise),
-            ("high", self.high, pc.min_element_wise),
-        ):
+        column = require_number(table, self.column, (*where, "column"))
+        moved, cases = [], []
+        for name, limit, sign in (("low", self.low, "<"), ("high", self.high, ">")):
             if limit is None:
                 continue
-            if pa.types.is_integer(values.type) and not limit.is_integer():
+            if column.type == "integer" and not limit.is_integer():
                 raise StageError(
                     "a fraction cannot limit whole numbers",
                     f"column {self.column!r} holds whole numbers, and {name} is {limit:g}",
                     "use a whole number",
                     path=(*where, name),
                 )
-            clipped = keep(clipped, pa.scalar(limit).cast(values.type), skip_nulls=False)
-        moved = pc.sum(pc.not_equal(values, clipped)).as_py() or 0
-        return table.set_column(table.schema.get_field_index(self.column), self.column, clipped), moved
+            bound = str(int(limit)) if column.type == "integer" else f"CAST('{limit!r}' AS DOUBLE)"
+            moved.append(f"{column.sql} {sign} {bound}")
+            cases.append(f"WHEN {column.sql} {sign} {bound} THEN {bound}")
+        ((cells,),) = table.query(f"count(*) FILTER ({' OR '.join(moved)})")
+        clipped = f"CASE {' '.join(cases)} ELSE {column.sql} END"
+        return table.replace(self.column, column.type, clipped), cells

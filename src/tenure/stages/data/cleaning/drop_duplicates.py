@@ -9,7 +9,7 @@ from tenure.spec.base import SpecModel, field
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class DropDuplicates(SpecModel):
@@ -23,18 +23,14 @@ class DropDuplicates(SpecModel):
         examples=[["id"]],
     )
 
-    def clean(self, table: pa.Table, target_column: str, where: Where) -> tuple[pa.Table, int]:
+    def clean(self, table: Table, target_column: str, where: Where) -> tuple[Table, int]:
         """The first row of each kind, in the order they had."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         for position, name in enumerate(self.columns):
             require(table, name, (*where, "columns", position))
-        keys = list(self.columns or table.column_names)
-        numbered = table.select(keys).rename_columns([f"k{n}" for n in range(len(keys))])
-        numbered = numbered.append_column("row", pa.array(range(table.num_rows), pa.int64()))
-        first = numbered.group_by([f"k{n}" for n in range(len(keys))], use_threads=False).aggregate(
-            [("row", "min")]
-        )
-        rows = first["row_min"].combine_chunks()
-        return table.take(rows.take(pc.sort_indices(rows))), 0
+        keys = ", ".join(table.column(name).sql for name in self.columns or table.names)
+        kept = ", ".join(column.sql for column in table.columns)
+        first = f"SELECT min(n) AS n FROM {table.view} GROUP BY {keys}"
+        return table.engine.store(
+            {column.name: column.type for column in table.columns},
+            f"SELECT {kept} FROM {table.view} SEMI JOIN ({first}) USING (n) ORDER BY n",
+        ), 0

@@ -9,7 +9,7 @@ from tenure.spec.base import SpecModel, field
 from tenure.stages.data.lookup import Where
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Table
 
 
 class DropNullTarget(SpecModel):
@@ -17,6 +17,6 @@ class DropNullTarget(SpecModel):
 
     type: Literal["drop_null_target"] = field(Effect.RETRAIN, "Drop rows whose target is missing.")
 
-    def clean(self, table: pa.Table, target_column: str, where: Where) -> tuple[pa.Table, int]:
+    def clean(self, table: Table, target_column: str, where: Where) -> tuple[Table, int]:
         """The rows with a target."""
-        return table.filter(table.column(target_column).is_valid()), 0
+        return table.filter(f"{table.column(target_column).sql} IS NOT NULL"), 0

@@ -7,7 +7,8 @@ the source is read), what it was told by (`size`, `mtime_ns`, `version`), `rows`
 `looks_at` are the paths and globs `fingerprint` looks at, relative to the project; while their files keep their stamps
 and nothing else is recorded, `fingerprint` says the same.
 
-`load(project, where)` reads all of it as an Arrow table in a stable order; StageError points into the spec at `where`.
+`load(project, where, engine)` reads all of it into the engine in a stable order (see `loading`); StageError points into
+the spec at `where`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from tenure.spec.base import SpecModel, field
 from tenure.stages.data import files
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Engine
+    from tenure.stages.data.loading import Loaded
 
 
 def _encoding(name: str) -> str:
@@ -77,12 +78,13 @@ class Csv(SpecModel):
         """What the files are now."""
         return files.fingerprint(project, self.path, recorded, count_lines=True)
 
-    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
         """All rows of all files."""
         from tenure.stages.data.text_table import read
 
         found = files.require(project, self.path, (*where, "path"))
         return read(
+            engine,
             found,
             delimiter=self.delimiter,
             encoding=self.encoding,

@@ -13,7 +13,8 @@ from tenure.stages.data import files
 from tenure.stages.data.lookup import refuse_repeated_names
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Engine
+    from tenure.stages.data.loading import Loaded
 
 
 class Parquet(SpecModel):
@@ -37,10 +38,12 @@ class Parquet(SpecModel):
         """What the files are now; their rows are counted only when they are read."""
         return files.fingerprint(project, self.path, recorded, count_lines=False)
 
-    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
         """All rows of all files."""
         import pyarrow as pa
         import pyarrow.parquet as pq
+
+        from tenure.stages.data.loading import load_arrow
 
         tables: list[pa.Table] = []
         for file in files.require(project, self.path, (*where, "path")):
@@ -71,9 +74,9 @@ class Parquet(SpecModel):
                     path=(*where, "path"),
                 )
         try:
-            return pa.concat_tables(
+            whole = pa.concat_tables(
                 [table.select(tables[0].column_names) for table in tables], promote_options="permissive"
-            ).replace_schema_metadata(None)
+            )
         except pa.ArrowException as error:
             raise StageError(
                 "the files of a source have different types",
@@ -81,3 +84,4 @@ class Parquet(SpecModel):
                 "narrow the glob",
                 path=(*where, "path"),
             ) from error
+        return load_arrow(engine, whole)

@@ -12,7 +12,8 @@ from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tenure.stages.data.engine import Engine
+    from tenure.stages.data.loading import Loaded
 
 
 class Sklearn(SpecModel):
@@ -34,10 +35,12 @@ class Sklearn(SpecModel):
         version = importlib.metadata.version("scikit-learn")
         return {"digest": digest(["scikit-learn", self.name, version]), "version": version}
 
-    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
         """The features under the names scikit-learn gives them, and `target`: class names as text where there are."""
         import pyarrow as pa
         from sklearn import datasets
+
+        from tenure.stages.data.loading import load_arrow
 
         bunch = getattr(datasets, f"load_{self.name}")()
         names = [str(name) for name in bunch.feature_names]
@@ -46,4 +49,4 @@ class Sklearn(SpecModel):
             columns["target"] = pa.array([str(bunch.target_names[code]) for code in bunch.target])
         else:
             columns["target"] = pa.array(bunch.target)
-        return pa.table(columns)
+        return load_arrow(engine, pa.table(columns))

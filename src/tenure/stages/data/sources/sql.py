@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import URL
 
+    from tenure.stages.data.engine import Engine
+    from tenure.stages.data.loading import Loaded
+
 _BATCH = 20_000
 
 
@@ -49,17 +52,18 @@ class Sql(SpecModel):
         """Unknown without running the query."""
         return {"digest": None}
 
-    def load(self, project: Path, where: tuple[str | int, ...]) -> pa.Table:
+    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
         """All rows of the query, sorted by all of their columns from left to right."""
         import pyarrow as pa
         import sqlalchemy
         from sqlalchemy.exc import SQLAlchemyError
 
         from tenure.ml.columns import logical_type
+        from tenure.stages.data.loading import load_arrow
 
-        engine = sqlalchemy.create_engine(self._url(project, where), poolclass=sqlalchemy.pool.NullPool)
+        database = sqlalchemy.create_engine(self._url(project, where), poolclass=sqlalchemy.pool.NullPool)
         try:
-            with engine.connect().execution_options(stream_results=True) as connection:
+            with database.connect().execution_options(stream_results=True) as connection:
                 result = connection.execute(sqlalchemy.text(self.query))
                 if not result.returns_rows:
                     raise StageError(
@@ -77,14 +81,14 @@ class Sql(SpecModel):
                 "the query failed", reason, "check the connection and the query", path=(*where, "query")
             ) from error
         finally:
-            engine.dispose()
+            database.dispose()
         table = _stack(names, batches)
         order = [
             (column.name, "ascending")
             for column in table.schema
             if logical_type(column.type) is not None and not pa.types.is_null(column.type)
         ]
-        return table.sort_by(order) if order else table
+        return load_arrow(engine, table.sort_by(order) if order else table)
 
     def _url(self, project: Path, where: tuple[str | int, ...]) -> URL:
         from sqlalchemy import make_url

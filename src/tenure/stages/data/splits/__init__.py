@@ -1,6 +1,7 @@
 """How rows are divided into training, validation and test parts. A kind is one file with its YAML fields and one verb.
 
-`assign(rows)` gives the part of every row, deterministic for one seed.
+`assign(rows)` gives the rows with the part of each in one more column, `PART`: `train`, `validation`, `test`, or `gap`
+for rows left out between two parts. It is deterministic for one seed.
 """
 
 from __future__ import annotations

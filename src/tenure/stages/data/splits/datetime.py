@@ -13,7 +13,7 @@ from tenure.stages.data.lookup import require
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
-    from tenure.ml.splits import Labels
+    from tenure.stages.data.engine import Table
 
 
 class Datetime(Shares):
@@ -34,10 +34,8 @@ class Datetime(Shares):
         examples=["7d"],
     )
 
-    def assign(self, rows: Rows) -> Labels:
-        """The part of every row, `gap` for those left out."""
-        import pyarrow as pa
-
+    def assign(self, rows: Rows) -> Table:
+        """The rows with the part of each, `gap` for those left out."""
         from tenure.ml.splits import assign
 
         name = self.column or rows.timestamp_column
@@ -50,7 +48,7 @@ class Datetime(Shares):
                 path=where,
             )
         values = require(rows.table, name, where)
-        if not pa.types.is_timestamp(values.type):
+        if values.type != "timestamp":
             raise StageError(
                 "the column holds no times",
                 f"column {name!r} has type {values.type}, so rows cannot be ordered by time",
@@ -58,11 +56,12 @@ class Datetime(Shares):
                 path=where,
             )
         gap = None if self.gap is None else timedelta(seconds=parse_duration(self.gap).approximate_seconds)
-        return assign(
-            rows.table.num_rows,
+        labels = assign(
+            rows.table.rows,
             "datetime",
             test=self.test,
             validation=self.validation,
-            times=values.to_numpy(),
+            times=rows.table.arrow([name]).column(0).to_numpy(),
             gap=gap,
         )
+        return rows.divided(labels)

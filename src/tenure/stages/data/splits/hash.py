@@ -11,7 +11,7 @@ from tenure.stages.data.lookup import require
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
-    from tenure.ml.splits import Labels
+    from tenure.stages.data.engine import Table
 
 _KEY = "tenure-hash-part"
 """Sixteen characters, as the hash asks for; part of the split's definition."""
@@ -33,8 +33,8 @@ class Hash(Shares):
     )
     seed: int = field(Effect.RETRAIN, "Another seed gives another split.", 0, ge=0)
 
-    def assign(self, rows: Rows) -> Labels:
-        """The part of every row. Raises StageError when a part gets no rows."""
+    def assign(self, rows: Rows) -> Table:
+        """The rows with the part of each. Raises StageError when a part gets no rows."""
         import numpy as np
         import pyarrow as pa
         from pandas.util import hash_array
@@ -48,9 +48,9 @@ class Hash(Shares):
                 "set data.split.column to a column that identifies a row or the group it belongs to",
                 path=where,
             )
-        texts = (
-            require(rows.table, name, where).cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
-        )
+        require(rows.table, name, where)
+        values = rows.table.arrow([name]).column(0)
+        texts = values.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
         hashes = hash_array(np.array([f"{self.seed}:{text}" for text in texts], dtype=object), hash_key=_KEY)
         drawn = hashes.astype(np.float64) / 2.0**64
         labels = np.full(len(drawn), "train", dtype="<U10")
@@ -65,4 +65,4 @@ class Hash(Shares):
                 "bring more rows, change the shares, or hash a column with more distinct values",
                 path=("data", "split"),
             )
-        return labels
+        return rows.divided(labels)

@@ -9,7 +9,7 @@ from tenure.spec.base import field
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
-    from tenure.ml.splits import Labels
+    from tenure.stages.data.engine import Table
 
 
 class Random(Shares):
@@ -20,10 +20,9 @@ class Random(Shares):
         Effect.RETRAIN, "Start of the random numbers; the same seed gives the same split.", 0, ge=0
     )
 
-    def assign(self, rows: Rows) -> Labels:
-        """The part of every row."""
+    def assign(self, rows: Rows) -> Table:
+        """The rows with the part of each."""
         from tenure.ml.splits import assign
 
-        return assign(
-            rows.table.num_rows, "random", test=self.test, validation=self.validation, seed=self.seed
-        )
+        labels = assign(rows.table.rows, "random", test=self.test, validation=self.validation, seed=self.seed)
+        return rows.divided(labels)

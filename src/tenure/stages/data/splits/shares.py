@@ -12,15 +12,16 @@ from tenure.spec.base import SpecModel, field
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
+    from tenure.ml.splits import Labels
     from tenure.ml.task import Target
+    from tenure.stages.data.engine import Table
 
 
 class Rows(NamedTuple):
     """What a split may look at: the cleaned rows, what the target asks for, and the column of event times."""
 
-    table: pa.Table
+    table: Table
     target_column: str
     target: Target
     timestamp_column: str | None
@@ -30,12 +31,21 @@ class Rows(NamedTuple):
         import pyarrow as pa
 
         values: npt.NDArray[np.object_] = (
-            self.table.column(self.target_column)
+            self.table.arrow([self.target_column])
+            .column(0)
             .cast(pa.string())
             .to_numpy(zero_copy_only=False)
             .astype(object)
         )
         return values
+
+    def divided(self, labels: Labels) -> Table:
+        """The rows with the part of each as column `PART`."""
+        import pyarrow as pa
+
+        from tenure.ml.snapshot import PART
+
+        return self.table.append(PART, pa.array(labels, pa.string()))
 
 
 class Shares(SpecModel):

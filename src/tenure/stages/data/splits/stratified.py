@@ -10,7 +10,7 @@ from tenure.spec.base import field
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
-    from tenure.ml.splits import Labels
+    from tenure.stages.data.engine import Table
 
 
 class Stratified(Shares):
@@ -21,8 +21,8 @@ class Stratified(Shares):
         Effect.RETRAIN, "Start of the random numbers; the same seed gives the same split.", 0, ge=0
     )
 
-    def assign(self, rows: Rows) -> Labels:
-        """The part of every row. Raises StageError when the target has no classes."""
+    def assign(self, rows: Rows) -> Table:
+        """The rows with the part of each. Raises StageError when the target has no classes."""
         from tenure.ml.splits import assign
 
         if rows.target.task == "regression":
@@ -32,11 +32,12 @@ class Stratified(Shares):
                 "choose split type random, or datetime if the rows have a time",
                 path=("data", "split", "type"),
             )
-        return assign(
-            rows.table.num_rows,
+        labels = assign(
+            rows.table.rows,
             "stratified",
             test=self.test,
             validation=self.validation,
             seed=self.seed,
             classes=rows.classes(),
         )
+        return rows.divided(labels)

@@ -1,0 +1,378 @@
+"""The engine of one snapshot: a DuckDB database in a scratch folder, and tables in it that may be larger than memory.
+
+A `Table` is a value: columns with their names and logical types, a number of rows, and the name of a view in the
+engine. In SQL its columns are called `c0`, `c1`, ... (whatever characters the names of the user have, and whether they
+differ in case only), and `n` is a whole number that ascends with the order of the rows. `n` says nothing beyond that:
+it may have gaps, and another table of the same rows may number them anew.
+
+Every stored table is kept in the order of its rows, and a view selects, filters and computes but never sorts. DuckDB
+keeps that order, so a scan without ORDER BY gives the rows in order and nothing is sorted twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tenure.core.drafts import scratch
+from tenure.core.errors import StageError
+from tenure.stages.data.memory import VARIABLE, memory_limit
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from tenure.ml.signature import ColumnType
+
+SQL_TYPES: dict[str, str] = {
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "string": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+}
+"""The type in SQL of each logical type; timestamps are UTC without a zone."""
+
+_UNIT = 8192
+_BATCH_ROWS = 1 << 17
+_BATCH_BYTES = 1 << 25
+_BYTES_PER_THREAD = 128 << 20
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of a table: its name, its logical type, and what it is called in SQL."""
+
+    name: str
+    type: ColumnType
+    sql: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the engine; `view` is what it is called in SQL, `stands_on` what it is made of."""
+
+    engine: Engine
+    view: str
+    columns: tuple[Column, ...]
+    rows: int
+    stands_on: frozenset[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns in their order."""
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def query(self, items: str, rest: str = "") -> list[tuple[Any, ...]]:
+        """The rows of `SELECT <items> FROM <this table> <rest>`."""
+        return self.engine.query(f"SELECT {items} FROM {self.view} {rest}")
+
+    def select(self, names: Sequence[str]) -> Table:
+        """Only these columns, in this order."""
+        return self.compute({name: (self.column(name).type, self.column(name).sql) for name in names})
+
+    def replace(self, name: str, kind: ColumnType, sql: str) -> Table:
+        """The column `name` with other values: SQL over `c0`, `c1`, ... of this table, giving a `kind`."""
+        kept = {column.name: (column.type, column.sql) for column in self.columns}
+        return self.compute(kept | {name: (kind, sql)})
+
+    def compute(self, items: Mapping[str, tuple[ColumnType, str]], where: str | None = None) -> Table:
+        """A column for each of `items` (name -> logical type and SQL), of the rows for which `where` is true.
+
+        Nothing is stored: the SQL runs whenever the new table is read. Use `stored` where that would be dear.
+        """
+        columns = _numbered({name: kind for name, (kind, _) in items.items()})
+        listed = ", ".join(
+            f"CAST({sql} AS {SQL_TYPES[kind]}) AS c{position}"
+            for position, (kind, sql) in enumerate(items.values())
+        )
+        condition = "" if where is None else f" WHERE {where}"
+        return self.engine.view(
+            columns, f"SELECT n, {listed} FROM {self.view}{condition}", self, where is None
+        )
+
+    def filter(self, where: str) -> Table:
+        """The rows for which SQL over `c0`, `c1`, ... is true; nothing is stored."""
+        return self.compute({column.name: (column.type, column.sql) for column in self.columns}, where)
+
+    def filter_named(self, condition: str) -> Table:
+        """The rows for which an expression over the names of the columns is true, as a person writes it; stored.
+
+        The expression is trusted to be one scalar expression (see `ml/expression.references`). Raises duckdb.Error
+        when it fails for a row.
+        """
+        prefix = self._free_prefix()
+        inner = [f"{prefix}{c.sql}" for c in self.columns]
+        items = ", ".join(
+            f"{c.sql} AS {name}, {c.sql} AS {quoted(c.name)}"
+            for c, name in zip(self.columns, inner, strict=True)
+        )
+        kept = ", ".join(f"{name} AS {c.sql}" for c, name in zip(self.columns, inner, strict=True))
+        return self.engine.store(
+            {column.name: column.type for column in self.columns},
+            f"SELECT {kept} FROM (SELECT {items} FROM {self.view}) WHERE ({condition}\n)",
+        )
+
+    def _free_prefix(self) -> str:
+        """A beginning that no name of a column has."""
+        prefix = "_"
+        while any(column.name.startswith(prefix) for column in self.columns):
+            prefix += "_"
+        return prefix
+
+    def append(self, name: str, values: pa.Array | pa.ChunkedArray) -> Table:
+        """The table with one more column, whose values are given in the order of the rows; stored."""
+        import pyarrow as pa
+
+        from tenure.ml.columns import logical_type
+
+        kind = logical_type(values.type)
+        assert kind is not None, f"{values.type} is no type of a column"
+        assert len(values) == self.rows, f"{len(values)} values for {self.rows} rows"
+        items = ", ".join([*(column.sql for column in self.columns), f"more.c AS c{len(self.columns)}"])
+        with self.engine.registered("more", pa.table({"c": values})):
+            return self.engine.store(
+                {column.name: column.type for column in self.columns} | {name: kind},
+                f"SELECT {items} FROM {self.view} POSITIONAL JOIN more",
+            )
+
+    def stored(self) -> Table:
+        """The same rows, kept as they are now."""
+        items = ", ".join(column.sql for column in self.columns)
+        return self.engine.store(
+            {column.name: column.type for column in self.columns}, f"SELECT {items} FROM {self.view}"
+        )
+
+    def arrow(self, names: Sequence[str] | None = None, rest: str = "") -> pa.Table:
+        """The values of some columns in memory, in canonical Arrow types and in the order of the rows.
+
+        `rest` is what comes behind FROM in SQL, such as a LIMIT. Of a table that may be large ask for little.
+        """
+        import pyarrow as pa
+
+        return pa.Table.from_batches(list(self.batches(names, rest)), self.schema(names))
+
+    def batches(self, names: Sequence[str] | None = None, rest: str = "") -> Iterator[pa.RecordBatch]:
+        """The rows in order, in batches of a bounded size. Where one ends depends on the values alone.
+
+        `rest` is what comes behind FROM in SQL, such as a LIMIT.
+        """
+        import pyarrow as pa
+
+        wanted = list(self.names if names is None else names)
+        columns = [self.column(name) for name in wanted]
+        schema = self.schema(wanted)
+        items = ", ".join(column.sql for column in columns)
+        cursor = self.engine.cursor()
+        try:
+            reader = cursor.sql(f"SELECT {items} FROM {self.view} {rest}").to_arrow_reader(_UNIT)
+            waiting: list[pa.RecordBatch] = []
+            held, size = 0, 0
+            for unit in _units(reader):
+                cells = [unit.column(at).cast(schema.field(at).type) for at in range(len(columns))]
+                waiting.append(pa.RecordBatch.from_arrays(cells, schema=schema))
+                held, size = held + unit.num_rows, size + _size(cells, unit.num_rows)
+                if held + _UNIT > _BATCH_ROWS or size >= _BATCH_BYTES:
+                    yield pa.concat_batches(waiting)
+                    waiting, held, size = [], 0, 0
+            if waiting:
+                yield pa.concat_batches(waiting)
+        finally:
+            cursor.close()
+
+    def schema(self, names: Sequence[str] | None = None) -> pa.Schema:
+        """Names and canonical Arrow types of the columns, or of some of them."""
+        import pyarrow as pa
+
+        from tenure.ml.signature import ARROW_TYPES
+
+        wanted = self.names if names is None else names
+        return pa.schema([(name, ARROW_TYPES[self.column(name).type]) for name in wanted])
+
+
+class Engine:
+    """One database. Everything in it is gone with its folder."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self._connection = connection
+        self._made = 0
+        self.folder = folder
+        """A place for files of the moment, gone with the engine."""
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement. Raises duckdb.Error."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+        return rows
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A second connection to the same database, to read a stream while other statements run."""
+        return self._connection.cursor()
+
+    @contextmanager
+    def registered(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
+        """Arrow data under a name in SQL; a reader can be read once."""
+        import pyarrow as pa
+
+        # A reader is read front to back; a table would be read by several threads.
+        self._connection.register(name, rows.to_reader() if isinstance(rows, pa.Table) else rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+    def schema(self, sql: str) -> pa.Schema:
+        """Names and Arrow types of what a SELECT gives, without running it."""
+        schema: pa.Schema = self._connection.sql(f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table().schema
+        return schema
+
+    def view(self, columns: tuple[Column, ...], sql: str, on: Table, every_row: bool) -> Table:
+        """A table that is computed when it is read: `sql` gives `n` and the columns by their names in SQL, from `on`,
+        in the order of its rows, all or some of them. Raises duckdb.Error."""
+        name = self._new_name()
+        self.query(f"CREATE VIEW {name} AS {sql}")
+        rows = on.rows if every_row else self._count(name)
+        return Table(self, name, columns, rows, on.stands_on | {name})
+
+    def store(self, columns: Mapping[str, ColumnType], sql: str) -> Table:
+        """Run a SELECT whose items are the columns, in their order and under any name, and keep its rows.
+
+        They are kept in the order in which the SELECT gives them: say ORDER BY after a join or an aggregation. Raises
+        duckdb.Error.
+        """
+        numbered = _numbered(columns)
+        items = ", ".join(f"CAST({c.sql} AS {SQL_TYPES[c.type]}) AS {c.sql}" for c in numbered)
+        written = self.write(f"SELECT {items} FROM ({sql}) AS made({', '.join(c.sql for c in numbered)})")
+        return self.over(written, {c.name: (c.type, c.sql) for c in numbered})
+
+    def write(self, sql: str) -> str:
+        """Run a SELECT and keep its rows under a name in SQL, for `over`. Raises duckdb.Error."""
+        self._made += 1
+        name = f"rows{self._made}"
+        self.query(f"CREATE TABLE {name} AS {sql}")
+        return name
+
+    def over(self, written: str, items: Mapping[str, tuple[ColumnType, str]]) -> Table:
+        """What was written as a table, with a column for each of `items` (name -> logical type and SQL)."""
+        columns = _numbered({name: kind for name, (kind, _) in items.items()})
+        listed = ", ".join(
+            f"{sql} AS {column.sql}" for column, (_, sql) in zip(columns, items.values(), strict=True)
+        )
+        name = self._new_name()
+        # The rows of a table that was written once and in order are numbered in that order by DuckDB itself.
+        self.query(f"CREATE VIEW {name} AS SELECT rowid AS n, {listed} FROM {written}")
+        return Table(self, name, columns, self._count(written), frozenset({name, written}))
+
+    def drop_all_but(self, *kept: Table) -> None:
+        """Make room: remove every table that these do not stand on."""
+        needed: frozenset[str] = frozenset().union(*(table.stands_on for table in kept))
+        for sort, catalogue in (("VIEW", "duckdb_views() WHERE NOT internal"), ("TABLE", "duckdb_tables()")):
+            column = f"{sort.lower()}_name"
+            for (name,) in self.query(f"SELECT {column} FROM {catalogue}"):
+                if name not in needed:
+                    self.query(f"DROP {sort} {name}")
+
+    def _new_name(self) -> str:
+        self._made += 1
+        return f"t{self._made}"
+
+    def _count(self, name: str) -> int:
+        return int(self.query(f"SELECT count(*) FROM {name}")[0][0])
+
+
+@contextmanager
+def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
+    """An empty engine, gone in the end. Raises StageError when its memory or the disk does not suffice.
+
+    What does not fit into the memory it may take is laid down in its folder.
+    """
+    import duckdb
+
+    limit = memory_limit()
+    with scratch() as folder:
+        connection = duckdb.connect(
+            str(folder / "engine.duckdb"),
+            config={
+                "memory_limit": f"{limit}B",
+                "threads": str(max(1, min(os.cpu_count() or 1, limit // _BYTES_PER_THREAD))),
+                "temp_directory": str(folder / "spilled"),
+                "preserve_insertion_order": "true",
+                # Nothing is fetched from the network, and nothing of the user's other sessions is looked at.
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_persistent_secrets": "false",
+                "python_enable_replacements": "false",
+            },
+        )
+        try:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            yield Engine(connection, folder)
+        except duckdb.OutOfMemoryException as error:
+            raise StageError(
+                "the memory for data does not suffice",
+                f"{limit >> 20} MB are allowed: {str(error).splitlines()[0]}",
+                f"allow more with the variable {VARIABLE}, such as {VARIABLE}=2GB",
+                path=("data",),
+            ) from error
+        except duckdb.IOException as error:
+            raise StageError(
+                "the data cannot be laid down on the disk",
+                str(error).splitlines()[0],
+                "make room in the folder for temporary files, or set TMPDIR to another one",
+                path=("data",),
+            ) from error
+        finally:
+            with suppress(duckdb.Error):
+                connection.close()
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL takes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _numbered(columns: Mapping[str, ColumnType]) -> tuple[Column, ...]:
+    return tuple(Column(name, kind, f"c{at}") for at, (name, kind) in enumerate(columns.items()))
+
+
+def _units(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Batches of exactly `_UNIT` rows, but for the last."""
+    import pyarrow as pa
+
+    rest: list[pa.RecordBatch] = []
+    held = 0
+    for batch in reader:
+        while held + batch.num_rows >= _UNIT:
+            missing = _UNIT - held
+            yield pa.concat_batches([*rest, batch.slice(0, missing)]) if rest else batch.slice(0, missing)
+            rest, held, batch = [], 0, batch.slice(missing)
+        if batch.num_rows:
+            rest.append(batch)
+            held += batch.num_rows
+    if rest:
+        yield pa.concat_batches(rest)
+
+
+def _size(columns: Sequence[pa.Array], rows: int) -> int:
+    """About how many bytes the values take; the same for the same values."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = (pc.sum(pc.binary_length(c)).as_py() or 0 for c in columns if pa.types.is_string(c.type))
+    return 8 * rows * len(columns) + sum(texts)
