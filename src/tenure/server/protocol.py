@@ -28,6 +28,8 @@ _WHOLE = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT3
 _REAL = frozenset({"FP16", "FP32", "FP64"})
 _CONTENT_TYPES = ("str", "datetime", "base64")
 PREDICTION, PROBABILITIES = "prediction", "probabilities"
+LOW, HIGH = "interval_low", "interval_high"
+_OUTPUTS = (PREDICTION, PROBABILITIES, LOW, HIGH)
 
 
 class Asked(msgspec.Struct, frozen=True, eq=False):
@@ -70,7 +72,8 @@ def read_rows(document: Any, inputs: Sequence[InputColumn]) -> Asked:
 def write_rows(
     model: str, version: int, ids: Sequence[str], predictions: Predictions, flags: Sequence[Flag]
 ) -> dict[str, Any]:
-    """The answer to plain rows: a prediction per row, with probabilities for a classification and flags if any."""
+    """The answer to plain rows: a prediction per row, with probabilities for a classification, an interval where the
+    model gives one, and flags if any."""
     answers: list[dict[str, Any]] = [
         {"id": name, "prediction": label}
         for name, label in zip(ids, predictions.labels.tolist(), strict=True)
@@ -79,6 +82,9 @@ def write_rows(
         names = [class_name(name) for name in predictions.classes]
         for answer, row in zip(answers, predictions.probabilities.tolist(), strict=True):
             answer["probabilities"] = dict(zip(names, row, strict=True))
+    if (ends := predictions.interval) is not None:
+        for answer, low, high in zip(answers, ends.low.tolist(), ends.high.tolist(), strict=True):
+            answer["interval"] = {"low": low, "high": high, "confidence": ends.confidence}
     for flag in flags:
         answers[flag.row].setdefault("flags", []).append({"field": flag.field, "code": flag.code})
     return {"model": model, "version": version, "predictions": answers}
@@ -175,9 +181,9 @@ def _outputs(asked: Any) -> tuple[str, ...]:
         if isinstance(asked, list)
         else []
     )
-    unknown = [name for name in names if name not in (PREDICTION, PROBABILITIES)]
+    unknown = [name for name in names if name not in _OUTPUTS]
     if unknown or not names:
-        raise bad_request(f'"outputs" may name {PREDICTION} and {PROBABILITIES}, not {unknown}.')
+        raise bad_request(f'"outputs" may name {", ".join(_OUTPUTS)}, not {unknown}.')
     return tuple(str(name) for name in names)
 
 
@@ -205,6 +211,18 @@ def write_tensors(
                 "parameters": {"classes": [class_name(name) for name in predictions.classes]},
             }
         )
+    if (ends := predictions.interval) is not None:
+        for name, values in ((LOW, ends.low), (HIGH, ends.high)):
+            if not asked.outputs or name in asked.outputs:
+                outputs.append(
+                    {
+                        "name": name,
+                        "shape": [len(values)],
+                        "datatype": "FP64",
+                        "data": values.tolist(),
+                        "parameters": {"confidence": ends.confidence},
+                    }
+                )
     parameters: dict[str, Any] = {"prediction_ids": list(ids)}
     if flags:
         parameters["flags"] = [{"row": flag.row, "field": flag.field, "code": flag.code} for flag in flags]
@@ -234,8 +252,11 @@ def _label_datatype(classes: Sequence[Any]) -> str:
     return "FP64" if kinds <= {int, float} else "BYTES"
 
 
-def model_metadata(model: str, signature: Signature | None, versions: Sequence[int]) -> dict[str, Any]:
-    """The V2 metadata of a model: its tensors, with the limits of their values as parameters."""
+def model_metadata(
+    model: str, signature: Signature | None, versions: Sequence[int], confidence: float | None = None
+) -> dict[str, Any]:
+    """The V2 metadata of a model: its tensors, with the limits of their values as parameters. `confidence` is that of
+    its intervals, None where it gives none."""
     document: dict[str, Any] = {
         "name": model,
         "versions": [str(number) for number in versions],
@@ -256,6 +277,10 @@ def model_metadata(model: str, signature: Signature | None, versions: Sequence[i
                 "parameters": {"classes": classes},
             }
         )
+    if confidence is not None:
+        for name in (LOW, HIGH):
+            ends = {"name": name, "datatype": "FP64", "shape": [-1], "parameters": {"confidence": confidence}}
+            outputs.append(ends)
     return document | {"inputs": [_input_metadata(column) for column in signature.inputs], "outputs": outputs}
 
 
