@@ -19,7 +19,7 @@ from tests.engine.test_damage import HARMS, blob, delete, flip
 from tenure.cli.main import run
 from tenure.engine.project import Project
 
-PREDICTOR = ("predictor.json", "preprocessor.skops", "estimator.skops")
+PREDICTOR = ("predictor.json", "preprocessor.msgpack", "estimator.skops")
 
 
 @pytest.fixture(scope="session")

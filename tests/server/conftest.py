@@ -17,9 +17,11 @@ from tests.state.places import in_file
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.digest import digest
 from tenure.graph.resource import Sort
+from tenure.ml.design import design
 from tenure.ml.predictor import Predictor, save
-from tenure.ml.recipe import CategoricalFeatures, NumericFeatures, Recipe, design_frame, preprocessor
+from tenure.ml.preprocessor import preprocessor
 from tenure.ml.signature import InputColumn, Signature
+from tenure.ml.treatments import default_recipe
 from tenure.server.main import Running, start
 from tenure.state.opening import open_store
 from tenure.state.record import Record
@@ -31,9 +33,7 @@ INPUTS = (
     InputColumn("visits", "integer", nullable=True),
     InputColumn("plan", "string", categories=("basic", "gold")),
 )
-RECIPE = Recipe(
-    INPUTS, numeric=NumericFeatures(("age", "visits")), categorical=CategoricalFeatures(("plan",))
-)
+RECIPE = default_recipe(INPUTS)
 LOG = {"enabled": True, "sample": 1.0, "redact": [], "id_column": "order_id"}
 LIMITS = {"max_rows_per_request": 100, "max_body": 100_000, "max_in_flight": 50}
 
@@ -51,7 +51,7 @@ def predictor(shift: float = 0.0) -> Predictor:
             "plan": ["gold" if i % 3 else "basic" for i in range(rows)],
         }
     )
-    frame = design_frame(RECIPE, table)
+    frame = design(RECIPE, table)
     prepared = preprocessor(RECIPE).fit(frame)
     target = (table.column("age").to_numpy() + 20 * shift > 50).astype(int)
     model = LogisticRegression().fit(prepared.transform(frame), target)

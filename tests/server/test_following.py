@@ -90,7 +90,7 @@ def test_a_header_or_the_address_pins_a_version(served, client):
 def test_a_broken_version_never_takes_down_the_one_that_serves(served, client):
     world, running = served
     world.version(2)
-    blob = world.artifacts._path(world.store.read("churn").versions[2].artifacts["preprocessor.skops"])
+    blob = world.artifacts._path(world.store.read("churn").versions[2].artifacts["preprocessor.msgpack"])
     good = blob.read_bytes()
     blob.chmod(0o644)
     blob.write_bytes(b"damaged")

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tenure.ml.recipe import Recipe, derive
+from tenure.ml.design import derive
+from tenure.ml.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,8 @@
 
     predictor.json         recipe, signature, kind of the estimator, versions of the libraries that wrote it, and what
                            is done to its numbers before they are an answer (`ml/postprocessing.py`)
-    preprocessor.skops     the fitted preprocessor
+    preprocessor.msgpack   the fitted preprocessor (`ml/preprocessor.py`), or
+    preprocessor.skops     one that was adopted with an estimator
     estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`
 
 An estimator that was fitted elsewhere takes the features as they are (`ml/feed.py`); it has a preprocessor only where
@@ -19,26 +20,31 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tenure.core.errors import StageError
+from tenure.ml import preprocessor as own
 from tenure.ml import skops_file
-from tenure.ml.compiled import CompiledPreprocessor
+from tenure.ml.design import Design, design
 from tenure.ml.estimators.registry import format_named, format_of, raw_predictions
 from tenure.ml.feed import Feed
 from tenure.ml.postprocessing import NONE, Postprocessing
 from tenure.ml.predictions import Predictions, from_probabilities
-from tenure.ml.predictor_files import FILES, PREDICTOR, PREPROCESSOR
-from tenure.ml.recipe import Recipe, design_columns
+from tenure.ml.predictor_files import ADOPTED_PREPROCESSOR, FILES, PREDICTOR, PREPROCESSOR
+from tenure.ml.recipe import Recipe
 from tenure.ml.signature import Signature
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
 
-FORMAT = 2
-"""What is written where there is postprocessing, which a version that reads format 1 alone would pass over."""
-PLAIN = 1
-"""What is written where there is none, and what every version before wrote."""
+FORMAT = 4
+"""What is written where there is postprocessing, which a version that reads format 3 alone would pass over."""
+PLAIN = 3
+"""What is written where there is none."""
+
+_ALONE = 20
+"""Rows that are also looked at one by one."""
 
 
 class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,7 +84,6 @@ class Predictor:
         self.estimator = estimator
         self.feed = feed
         self.postprocessing = postprocessing
-        self._compiled = CompiledPreprocessor(preprocessor) if feed is None else None
 
     def predict(self, table: pa.Table) -> Predictions:
         """Predictions for rows with the raw input columns; other columns are ignored. Raises StageError."""
@@ -95,24 +100,27 @@ class Predictor:
             raise StageError("the adopted model cannot predict these rows", reason.splitlines()[0]) from error
 
     def matrix(self, table: pa.Table) -> Any:
-        """The rows as the estimator sees them: float64 (rows, features), or what an adopted one takes."""
-        if self._compiled is not None:
-            return self._compiled.transform(design_columns(self.recipe, table))
-        assert self.feed is not None
+        """The rows as the estimator sees them: (rows, features) as `ml/preprocessor.py` says, or what an adopted one
+        takes."""
+        if self.feed is None:
+            return self.preprocessor.transform(design(self.recipe, table))
         rows = self.feed.rows(self.recipe, table)
         return rows if self.preprocessor is None else self.preprocessor.transform(rows)
 
-    def verify(self, frame: Any) -> None:
-        """Compare the compiled preprocessor with the one it was made from, on rows of `design_frame`.
+    def verify(self, rows: Design, expected: npt.NDArray[Any]) -> None:
+        """Compare the features of rows with those the fitted preprocessor gave (rows, features), and some rows alone
+        with the same rows among all.
 
         Raises StageError when a single bit differs.
         """
-        assert self._compiled is not None, "an adopted model has no compiled preprocessor"
-        expected = np.asarray(self.preprocessor.transform(frame), dtype=np.float64)
-        given = self._compiled.transform({name: frame[name].to_numpy() for name in frame.columns})
-        if not np.array_equal(given, expected, equal_nan=True):
+        given = self.preprocessor.transform(rows)
+        same = np.array_equal(given, expected, equal_nan=True)
+        for row in range(0, rows.rows, max(1, rows.rows // _ALONE)):
+            alone = self.preprocessor.transform(rows.take(np.array([row])))
+            same = same and np.array_equal(alone, expected[row : row + 1], equal_nan=True)
+        if not same:
             raise StageError(
-                "the compiled preprocessor gives another result",
+                "the stored preprocessor gives another result",
                 "serving would not see the same features as training did",
                 "please report this with the versions of the libraries",
             )
@@ -153,7 +161,11 @@ def save(predictor: Predictor) -> dict[str, bytes]:
     import skops
 
     libraries = {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "skops": skops.__version__}
-    files = {} if predictor.preprocessor is None else {PREPROCESSOR: skops_file.dump(predictor.preprocessor)}
+    files = {}
+    if predictor.feed is None:
+        files[PREPROCESSOR] = own.encode(predictor.preprocessor)
+    elif predictor.preprocessor is not None:
+        files[ADOPTED_PREPROCESSOR] = skops_file.dump(predictor.preprocessor)
     kind = format_of(predictor.estimator)
     files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
     contents = Contents(
@@ -163,7 +175,7 @@ def save(predictor: Predictor) -> dict[str, bytes]:
         predictor.signature,
         libraries | kind.libraries(),
         predictor.feed,
-        PREPROCESSOR in files,
+        predictor.preprocessor is not None,
         predictor.postprocessing,
     )
     files[PREDICTOR] = msgspec.json.encode(contents)
@@ -187,9 +199,11 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
             f"{PREDICTOR} has format {contents.format}, this version reads formats {PLAIN} and {FORMAT}",
             "use the version that wrote it, or train the model again with this one",
         )
-    preprocessor = None
-    if contents.preprocessed or contents.feed is None:
-        preprocessor = skops_file.load(_file(files, PREPROCESSOR), PREPROCESSOR)
+    preprocessor: Any = None
+    if contents.feed is None:
+        preprocessor = own.decode(_file(files, PREPROCESSOR))
+    elif contents.preprocessed:
+        preprocessor = skops_file.load(_file(files, ADOPTED_PREPROCESSOR), ADOPTED_PREPROCESSOR)
     kind = format_named(contents.estimator)
     if kind is None:
         raise StageError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 PREDICTOR = "predictor.json"
-PREPROCESSOR = "preprocessor.skops"
+PREPROCESSOR = "preprocessor.msgpack"
+ADOPTED_PREPROCESSOR = "preprocessor.skops"
+"""That of an estimator that was fitted elsewhere."""
 SKOPS_ESTIMATOR = "estimator.skops"
 BOOSTER = "estimator.ubj"
 LIGHTGBM = "estimator.txt"
 CATBOOST = "estimator.cbm"
 ESTIMATORS = (SKOPS_ESTIMATOR, BOOSTER, LIGHTGBM, CATBOOST)
 """One of these, by the format of the estimator (`ml/estimators/`)."""
-FILES = (PREDICTOR, PREPROCESSOR, *ESTIMATORS)
+FILES = (PREDICTOR, PREPROCESSOR, ADOPTED_PREPROCESSOR, *ESTIMATORS)
 """Every file a predictor may have; a version keeps other artifacts beside them."""

@@ -16,8 +16,6 @@ import numpy as np
 from tenure.core.errors import StageError
 
 TRUSTED_TYPES: tuple[str, ...] = (
-    # Our own encoder: lists of text and booleans.
-    "tenure.ml.encoding.CategoryEncoder",
     # Flat arrays of nodes; `_check_nodes` makes sure that they point inside themselves.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

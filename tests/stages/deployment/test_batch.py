@@ -15,10 +15,12 @@ import pytest
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.errors import Blocked, StageError
 from tenure.graph.resource import Sort
+from tenure.ml.design import design
 from tenure.ml.inference_log import read_log
 from tenure.ml.predictor import Predictor, save
-from tenure.ml.recipe import CategoricalFeatures, NumericFeatures, Recipe, design_frame, preprocessor
+from tenure.ml.preprocessor import preprocessor
 from tenure.ml.signature import InputColumn, Signature
+from tenure.ml.treatments import default_recipe
 from tenure.plan.view import Target, View
 from tenure.stages.base import StageContext
 from tenure.stages.deployment import section, table_files
@@ -31,9 +33,7 @@ INPUTS = (
     InputColumn("rooms", "integer", nullable=True),
     InputColumn("code", "string", nullable=True),
 )
-RECIPE = Recipe(
-    INPUTS, numeric=NumericFeatures(("size", "rooms")), categorical=CategoricalFeatures(("code",))
-)
+RECIPE = default_recipe(INPUTS)
 HEADER = "size,rooms,code,day,ref\n"
 ROWS = "30.5,2,007,2026-05-01,a1\n80,,,2026-05-02,a2\n55,4,042,2026-05-02,a3\n"
 
@@ -51,7 +51,7 @@ def predictor() -> Predictor:
             "code": [None if i % 11 == 0 else ("007" if i % 2 else "042") for i in range(60)],
         }
     )
-    frame = design_frame(RECIPE, table)
+    frame = design(RECIPE, table)
     prepared = preprocessor(RECIPE).fit(frame)
     model = LogisticRegression().fit(prepared.transform(frame), (size > 60).astype(int))
     signature = Signature(INPUTS, "binary", "big", (False, True), accepted=("day", "ref"))

@@ -15,11 +15,13 @@ import pytest
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.events import ignore
 from tenure.graph.resource import Sort
+from tenure.ml.design import design
 from tenure.ml.inference_log import write_labels, write_segment
 from tenure.ml.logged_rows import log_table
 from tenure.ml.predictor import Predictor, save
-from tenure.ml.recipe import CategoricalFeatures, NumericFeatures, Recipe, design_frame, preprocessor
+from tenure.ml.preprocessor import preprocessor
 from tenure.ml.signature import InputColumn, Signature
+from tenure.ml.treatments import default_recipe
 from tenure.plan.view import Target, View
 from tenure.spec.base import SpecModel
 from tenure.stages.base import Folders, Identity, Observed, StageContext
@@ -31,7 +33,7 @@ INPUTS = (
     InputColumn("age", "number", minimum=18.0, maximum=90.0),
     InputColumn("plan", "string", categories=("basic", "gold")),
 )
-RECIPE = Recipe(INPUTS, numeric=NumericFeatures(("age",)), categorical=CategoricalFeatures(("plan",)))
+RECIPE = default_recipe(INPUTS)
 SIGNALS = {
     "drift": {"type": "data_drift"},
     "predictions": {"type": "prediction_drift"},
@@ -65,9 +67,9 @@ def predictor() -> Predictor:
     from sklearn.linear_model import LogisticRegression
 
     table = people(300, 1)
-    prepared = preprocessor(RECIPE).fit(design_frame(RECIPE, table))
+    prepared = preprocessor(RECIPE).fit(design(RECIPE, table))
     target = np.array([value == "yes" for value in truth(table)]).astype(int)
-    model = LogisticRegression(C=100).fit(prepared.transform(design_frame(RECIPE, table)), target)
+    model = LogisticRegression(C=100).fit(prepared.transform(design(RECIPE, table)), target)
     return Predictor(RECIPE, Signature(INPUTS, "binary", "stays", ("no", "yes")), prepared, model)
 
 

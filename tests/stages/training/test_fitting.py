@@ -32,7 +32,7 @@ def lab(tmp_path) -> Lab:
 
 def test_the_stored_model_predicts_rows_as_they_come(lab):
     output = lab.fit()
-    assert set(output.artifacts) == {"predictor.json", "preprocessor.skops", "estimator.skops"}
+    assert set(output.artifacts) == {"predictor.json", "preprocessor.msgpack", "estimator.skops"}
     predictor = load({name: lab.artifacts.get(blob) for name, blob in output.artifacts.items()})
     labels = predictor.predict(pa.table({"c": ["v", "never seen"], "a": [1.0, -1.0]})).labels
     assert labels == pytest.approx([3.0, -3.0], abs=0.3)

@@ -254,18 +254,18 @@ def test_after_a_split_by_time_folds_look_ahead_only(tmp_path):
 
 def test_fold_preprocessing_sees_training_rows_only(lab, monkeypatch):
     """A preprocessor fitted on all rows would let validation rows shape what the model learns from."""
-    import tenure.ml.recipe as recipe
+    import tenure.ml.preprocessor as module
 
     seen = []
-    real = recipe.preprocessor
+    real = module.preprocessor
 
     def spying(*args):
         made = real(*args)
         fit = made.fit_transform
-        made.fit_transform = lambda frame, *rest: (seen.append(len(frame)), fit(frame, *rest))[1]
+        made.fit_transform = lambda design, *rest: (seen.append(design.rows), fit(design, *rest))[1]
         return made
 
-    monkeypatch.setattr(recipe, "preprocessor", spying)
+    monkeypatch.setattr(module, "preprocessor", spying)
     lab.search("logistic_regression", limits={"max_trials": 3})
     # 90 training rows, five folds: each preprocessor saw four fifths, and once per fold for all trials.
     assert seen == [72] * 5

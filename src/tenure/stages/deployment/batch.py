@@ -122,7 +122,7 @@ class _Log(msgspec.Struct, frozen=True):
 
         from tenure.ml.inference_log import write_segment
         from tenure.ml.logged_rows import log_table
-        from tenure.ml.recipe import derive
+        from tenure.ml.design import derive
 
         if not self.settings.get("enabled", True):
             return 0
@@ -159,6 +159,8 @@ def _scored(chunk: pa.Table, predictions: Predictions, ids: list[str], version: 
     if predictions.probabilities is not None:
         for position, name in enumerate(predictions.classes):
             added[probability_name(name)] = pa.array(predictions.probabilities[:, position])
+    if (ends := predictions.interval) is not None:
+        added |= {"interval_low": pa.array(ends.low), "interval_high": pa.array(ends.high)}
     added |= {"prediction_id": pa.array(ids), "model_version": pa.array([version] * len(ids), pa.int64())}
     kept = {name: chunk.column(name) for name in chunk.column_names if name not in added}
     return pa.table(kept | added)
@@ -174,7 +176,7 @@ def _check(source: Path, chunk: pa.Table, first: int, predictor: Predictor) -> N
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from tenure.ml.recipe import derive
+    from tenure.ml.design import derive
 
     for column in predictor.signature.inputs:
         if column.name not in chunk.column_names:

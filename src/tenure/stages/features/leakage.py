@@ -23,7 +23,9 @@ def suspicious(table: pa.Table, recipe: Recipe, target: pa.ChunkedArray, task: s
     if table.num_rows < _FEWEST_ROWS:
         return []
     found = []
-    for name in (*recipe.numeric.columns, *recipe.boolean, *recipe.categorical.columns):
+    for name in recipe.features:
+        if name not in table.column_names or recipe.reads[name] == "timestamp":
+            continue
         column = table.column(name)
         if column.null_count == table.num_rows:
             continue

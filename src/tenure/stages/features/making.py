@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tenure.core.digest import digest
 from tenure.core.errors import StageError
 from tenure.core.events import Note
 from tenure.stages.base import Output
+from tenure.stages.features.naming import unknown_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.ml.columns import ColumnProfile, Profile
     from tenure.ml.expression import Derived
-    from tenure.ml.recipe import DatetimePart, Recipe
     from tenure.ml.signature import ColumnType, InputColumn
     from tenure.stages.base import StageContext
     from tenure.stages.features.section import Features
@@ -34,10 +32,12 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     import msgspec
 
     from tenure.ml.columns import profile
-    from tenure.ml.recipe import derive, encode
+    from tenure.ml.design import derive
+    from tenure.ml.recipe import Recipe, encode
     from tenure.ml.signature import Signature
     from tenure.ml.snapshot import PART, read_parts
     from tenure.stages.features.leakage import suspicious
+    from tenure.stages.features.treating import interactions_of, treatments_of
 
     snapshot = context.records["data/snapshot"]
     facts = snapshot.value
@@ -50,12 +50,19 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     notes: list[str] = []
 
     derived, read = _derived(features, types, target)
-    raw = _chosen(features, types, target, profile(table), notes)
+    raw = _chosen(features, types, target, table, profile(table), notes)
+    kinds = {name: types[name] for name in types if name != target} | {
+        column.name: column.type for column in derived
+    }
+    interactions = interactions_of(features, kinds)
+    read |= {name for item in interactions for name in item.columns if name in types}
     used = [name for name in types if name in {*raw, *read}]
-    recipe = _recipe(
-        features, [_input(name, types[name], name in nullable, table) for name in used], raw, derived, table
-    )
+    inputs = tuple(_input(name, types[name], name in nullable, table) for name in used)
+    recipe = Recipe(inputs, tuple(derived), interactions)
     computed = derive(recipe, table)
+    chosen = {name: kinds[name] for name in (*raw, *(column.name for column in derived))}
+    treatments = treatments_of(features, chosen, interactions, computed, notes)
+    recipe = msgspec.structs.replace(recipe, treatments=treatments)
     if not recipe.features:
         raise StageError(
             "no column is left to learn from",
@@ -88,19 +95,6 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
         },
         artifacts={"recipe": blob},
         sentence=f"{len(recipe.inputs)} columns and {len(recipe.derived)} derived for {target}, a {facts['task']} task",
-    )
-
-
-def unknown_column(name: str, known: Sequence[str], path: tuple[str | int, ...]) -> StageError:
-    """The error for a name that is no column of the snapshot, with the nearest one."""
-    folded = [column for column in known if column.casefold() == name.casefold()]
-    near = folded or difflib.get_close_matches(name, known, n=1)
-    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-    return StageError(
-        "unknown column",
-        f"there is no column {name!r}; the snapshot has {listed}",
-        f"did you mean {near[0]!r}?" if near else "check the name, or data.columns",
-        path=path,
     )
 
 
@@ -138,7 +132,12 @@ def _derived(features: Features, types: dict[str, ColumnType], target: str) -> t
 
 
 def _chosen(
-    features: Features, types: dict[str, ColumnType], target: str, profile: Profile, notes: list[str]
+    features: Features,
+    types: dict[str, ColumnType],
+    target: str,
+    table: pa.Table,
+    profile: Profile,
+    notes: list[str],
 ) -> list[str]:
     """The raw columns that are features, in the order of the data; what was left out goes to `notes`."""
     candidates = [name for name in types if name != target]
@@ -158,11 +157,12 @@ def _chosen(
                 raise unknown_column(name, candidates, ("features", "include", position))
         return [name for name in candidates if name in features.include]
     facts = {column.name: column for column in profile.columns}
+    named = {*features.columns, *(features.text.columns or ())}
     chosen = []
     for name in candidates:
         if name in features.exclude:
             continue
-        reason = _useless(facts[name], profile.rows, features)
+        reason = None if name in named else _useless(facts[name], table, features)
         if reason:
             notes.append(f"column {name} is left out: {reason}")
         else:
@@ -170,15 +170,18 @@ def _chosen(
     return chosen
 
 
-def _useless(column: ColumnProfile, rows: int, features: Features) -> str | None:
+def _useless(column: ColumnProfile, table: pa.Table, features: Features) -> str | None:
     """Why a column that nobody asked for is left out, if it is."""
+    from tenure.stages.features.treating import holds_sentences
+
+    rows = table.num_rows
     if column.nulls == rows:
         return "it has no value in the training part"
     if column.distinct == 1 and column.nulls == 0:
         return "it has the same value in every row of the training part"
     unique = column.distinct == rows - column.nulls and column.distinct > _FEW_ROWS
-    if column.type == "string" and unique:
-        return "every row has another text, as ids and free text do"
+    if column.type == "string" and unique and not holds_sentences(table.column(column.name)):
+        return "every row has another text, as ids do"
     if column.type == "integer" and unique and _IDENTIFIER.search(column.name):
         return "it numbers the rows"
     if column.type == "timestamp" and features.datetime.parts == ():
@@ -204,56 +207,3 @@ def _input(name: str, kind: ColumnType, nullable: bool, table: pa.Table) -> Inpu
     if kind == "timestamp":
         return InputColumn(name, kind, nullable, minimum=low.isoformat(), maximum=high.isoformat())
     return InputColumn(name, kind, nullable, minimum=low, maximum=high)
-
-
-def _recipe(
-    features: Features,
-    inputs: Iterable[InputColumn],
-    raw: Sequence[str],
-    derived: Sequence[Derived],
-    table: pa.Table,
-) -> Recipe:
-    from tenure.ml.recipe import CategoricalFeatures, DatetimeFeatures, NumericFeatures, Recipe
-
-    columns = tuple(inputs)
-    kinds: dict[str, Any] = {column.name: column.type for column in columns if column.name in raw}
-    kinds |= {column.name: column.type for column in derived}
-
-    def of(*wanted: str) -> tuple[str, ...]:
-        return tuple(name for name, kind in kinds.items() if kind in wanted)
-
-    parts = features.datetime.parts
-    timestamps = of("timestamp")
-    return Recipe(
-        inputs=columns,
-        derived=tuple(derived),
-        numeric=NumericFeatures(
-            of("number", "integer"),
-            features.numeric.missing_value_strategy,
-            features.numeric.missing_indicator,
-            features.numeric.scaling,
-        ),
-        boolean=of("boolean"),
-        categorical=CategoricalFeatures(
-            of("string"),
-            features.categorical.encoding,
-            features.categorical.rare_below,
-            features.categorical.max_categories,
-        ),
-        datetime=DatetimeFeatures(
-            () if parts == () else timestamps,
-            _default_parts(timestamps, table) if parts is None else parts,
-            features.datetime.cyclical,
-        ),
-    )
-
-
-def _default_parts(timestamps: Sequence[str], table: pa.Table) -> tuple[DatetimePart, ...]:
-    """Parts that recur; the hour only where the times of day differ, since dates alone are all midnight."""
-    import pyarrow.compute as pc
-
-    for name in timestamps:
-        # A derived timestamp is not in the table: its times of day are not known to be equal.
-        if name not in table.column_names or len(pc.unique(pc.hour(table.column(name).drop_null()))) > 1:
-            return ("month", "dayofweek", "dayofyear", "hour")
-    return ("month", "dayofweek", "dayofyear")

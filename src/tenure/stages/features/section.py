@@ -10,7 +10,8 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
-from tenure.spec.base import FieldProblem, Share, SpecModel, default, field
+from tenure.ml.treatments import Categorical, Datetimes, Numeric, TextFeatures
+from tenure.spec.base import FieldProblem, SpecModel, default, field
 from tenure.stages.base import (
     Identity,
     Output,
@@ -21,6 +22,7 @@ from tenure.stages.base import (
     nothing_observed,
     nothing_to_verify,
 )
+from tenure.stages.features.columns import ColumnFeatures
 
 if TYPE_CHECKING:
     from tenure.plan.view import Target
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "features"
 RECIPE = "features/recipe"
 SNAPSHOT = "data/snapshot"
-VERSION = 1
+VERSION = 2
 
 
 class DerivedColumn(SpecModel):
@@ -44,65 +46,31 @@ class DerivedColumn(SpecModel):
     )
 
 
-class Numeric(SpecModel):
-    """How numbers, and the parts of timestamps, are treated. Everything is fitted on training rows only."""
+class InteractionColumn(SpecModel):
+    """A feature computed from numbers of the same row; missing where one of them is."""
 
-    missing_value_strategy: Literal["median", "mean", "most_frequent", "constant", "none"] = field(
-        Effect.RETRAIN,
-        "What stands in for a missing number: a statistic of the training rows, or 0 for `constant`. `none` leaves "
-        "it missing, which only tree algorithms accept.",
-        "median",
+    type: Literal["product", "ratio", "sum", "difference"] = field(
+        Effect.RETRAIN, "The first column with each of the others in turn; a division by 0 is missing."
     )
-    missing_indicator: bool = field(
-        Effect.RETRAIN, "Add a column that says where a number was missing, since that alone may tell.", True
-    )
-    scaling: Literal["standard", "minmax", "none"] = field(
+    columns: tuple[str, ...] = field(
         Effect.RETRAIN,
-        "`standard` gives mean 0 and deviation 1, `minmax` the range 0 to 1. Linear algorithms need one, trees do not.",
-        "standard",
+        "Columns with numbers or booleans, raw or derived.",
+        min_length=2,
+        max_length=10,
+        examples=[["income", "household"]],
     )
-
-
-class Categorical(SpecModel):
-    """How text columns become numbers."""
-
-    encoding: Literal["onehot", "ordinal"] = field(
+    name: str | None = field(
         Effect.RETRAIN,
-        "`onehot` gives a column per category, `ordinal` one column of positions in the alphabet.",
-        "onehot",
-    )
-    rare_below: Share = field(
-        Effect.RETRAIN,
-        "Categories with a smaller share of the training rows are treated as one; unseen categories join them.",
-        0.01,
-    )
-    max_categories: int = field(
-        Effect.RETRAIN,
-        "Most frequent categories of a column that are kept apart; memory depends on it.",
-        50,
-        ge=1,
-        le=1000,
-    )
-
-
-class Datetimes(SpecModel):
-    """What is taken from timestamps."""
-
-    parts: (
-        tuple[Literal["year", "quarter", "month", "day", "dayofweek", "dayofyear", "hour", "minute"], ...]
-        | None
-    ) = field(
-        Effect.RETRAIN,
-        "Parts of a timestamp that become features. When left out: month, day of week and day of year, and the hour "
-        "where times of day differ. An empty list leaves timestamps out.",
+        "What to call it; when left out the columns with the word between.",
         None,
-        examples=[["month", "dayofweek", "hour"]],
+        min_length=1,
     )
-    cyclical: bool = field(
-        Effect.RETRAIN,
-        "Give each part as sine and cosine, so that December is next to January; the year stays a number.",
-        True,
-    )
+
+    @property
+    def called(self) -> str:
+        """The name, given or made."""
+        word = {"product": " x ", "ratio": " per ", "sum": " plus ", "difference": " minus "}[self.type]
+        return self.name or word.join(self.columns)
 
 
 class Features(SpecModel):
@@ -123,19 +91,36 @@ class Features(SpecModel):
         (),
         examples=[[{"name": "temp_range", "expression": "temp_max - temp_min"}]],
     )
+    interactions: tuple[InteractionColumn, ...] = field(
+        Effect.RETRAIN,
+        "Products, ratios, sums and differences of columns.",
+        (),
+        examples=[[{"type": "ratio", "columns": ["income", "household"]}]],
+    )
     numeric: Numeric = field(Effect.RETRAIN, "How numbers are treated.", Numeric)
-    categorical: Categorical = field(Effect.RETRAIN, "How text is treated.", Categorical)
+    categorical: Categorical = field(Effect.RETRAIN, "How categories are treated.", Categorical)
     datetime: Datetimes = field(Effect.RETRAIN, "How timestamps are treated.", Datetimes)
+    text: TextFeatures = field(Effect.RETRAIN, "How columns with sentences are treated.", TextFeatures)
+    columns: dict[str, ColumnFeatures] = field(
+        Effect.RETRAIN,
+        "What is different for single columns, raw, derived or interactions, by name.",
+        dict,
+        examples=[{"zip": {"type": "categorical", "encoding": "target"}}],
+    )
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> Self:
         seen: set[str] = set()
-        for position, column in enumerate(self.derived):
-            if column.name in seen:
-                raise FieldProblem(
-                    f"two derived columns are called {column.name!r}", at=("derived", position, "name")
-                )
-            seen.add(column.name)
+        named: list[tuple[str, tuple[str | int, ...]]] = [
+            (column.name, ("derived", position, "name")) for position, column in enumerate(self.derived)
+        ]
+        named += [
+            (column.called, ("interactions", position)) for position, column in enumerate(self.interactions)
+        ]
+        for name, at in named:
+            if name in seen:
+                raise FieldProblem(f"two columns are called {name!r}", at=at, hint="give one another name")
+            seen.add(name)
         for position, name in enumerate(self.exclude):
             if name in (self.include or ()):
                 raise FieldProblem(

@@ -85,8 +85,9 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
     )
     files = save(predictor)
     again = load(files)
-    again.verify(rows.frame)
-    probe = predictor.preprocessor.transform(rows.frame.iloc[:_PROBE])
+    matrix = predictor.preprocessor.transform(rows.design)
+    again.verify(rows.design, matrix)
+    probe = matrix[:_PROBE]
     if not _same(predictor.predict_matrix(probe), again.predict_matrix(probe)):
         raise StageError(
             "the stored model predicts something else",
@@ -106,7 +107,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
         "metric": found["metric"],
         "score": found["score"],
         "trials": found["trials"],
-        "rows": len(rows.frame),
+        "rows": rows.design.rows,
         "features": int(probe.shape[1]),
         "size": sum(len(data) for data in files.values()),
         "seconds": round(seconds, 3),
@@ -136,7 +137,7 @@ def _fit(
 
     from tenure.ml.predictor import Predictor
 
-    preprocessor, matrix = fit_preprocessor(rows, np.arange(len(rows.frame)))
+    preprocessor, matrix = fit_preprocessor(rows, np.arange(rows.design.rows), algorithm.FORM, asked.seed)
     train = weighted(
         Rows(matrix, rows.codes), asked.class_weights, asked.sampling, rows.signature, asked.seed
     )
@@ -176,7 +177,7 @@ def _out_of_fold(
             return decode(context.artifacts.get(previous.artifacts[OUT_OF_FOLD]), rows.signature), True
         except (ArtifactError, StageError):
             pass  # lost: predicted again
-    folds, _ = prepare_folds(rows, asked.cross_validation, asked.seed)
+    folds, _ = prepare_folds(rows, asked.cross_validation, asked.seed, algorithm.FORM)
     setting = rows.setting(asked.seed)
 
     def predicted(fold: PreparedFold) -> Predictions:

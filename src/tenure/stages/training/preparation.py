@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ from tenure.stages.training.algorithm import Rows, Setting
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pandas as pd
 
-    from tenure.ml.recipe import Recipe
+    from tenure.ml.design import Design
+    from tenure.ml.preprocessor import Preprocessor
+    from tenure.ml.recipe import Form, Recipe
     from tenure.ml.signature import Signature
     from tenure.ml.splits import Fold
     from tenure.stages.base import StageContext
@@ -31,7 +31,7 @@ class TrainingRows:
 
     recipe: Recipe
     signature: Signature
-    frame: pd.DataFrame
+    design: Design
     values: npt.NDArray[Any]
     codes: npt.NDArray[Any]
     validation: npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class TrainingRows:
 
     def setting(self, seed: int) -> Setting:
         """What is the same for every fit on these rows."""
-        large = self.frame.size > _WORTH_THREADS
+        large = self.design.cells > _WORTH_THREADS
         threads = (os.cpu_count() or 1) if large else 1
         return Setting(self.signature.task, len(self.signature.classes), seed, threads)
 
@@ -59,7 +59,8 @@ def load_rows(context: StageContext) -> TrainingRows:
     import msgspec
     import numpy as np
 
-    from tenure.ml.recipe import decode, design_frame
+    from tenure.ml.design import design
+    from tenure.ml.recipe import decode
     from tenure.ml.signature import Signature
     from tenure.ml.snapshot import PART, read_parts, target_codes, target_values
 
@@ -85,7 +86,7 @@ def load_rows(context: StageContext) -> TrainingRows:
     return TrainingRows(
         recipe=recipe,
         signature=signature,
-        frame=design_frame(recipe, table),
+        design=design(recipe, table),
         values=values,
         codes=codes,
         validation=np.asarray(table.column(PART).to_pylist()) == "validation",
@@ -95,9 +96,9 @@ def load_rows(context: StageContext) -> TrainingRows:
 
 
 def prepare_folds(
-    rows: TrainingRows, wanted: CrossValidation | None, seed: int
+    rows: TrainingRows, wanted: CrossValidation | None, seed: int, form: Form = "linear"
 ) -> tuple[list[PreparedFold], str]:
-    """The folds, each with a preprocessor of its own, and how they were cut.
+    """The folds, each with a preprocessor of its own in one form, and how they were cut.
 
     A validation part of the split is used as the one fold unless cross-validation is asked for. A fold whose rows to
     learn from have one class only is left out.
@@ -120,7 +121,7 @@ def prepare_folds(
             "lower training.cross_validation.folds, or choose another type",
             path=("training", "cross_validation"),
         )
-    return [_prepared(rows, train, test) for train, test in usable], kind
+    return [_prepared(rows, train, test, form, seed) for train, test in usable], kind
 
 
 def _cross_validation(
@@ -145,7 +146,7 @@ def _cross_validation(
     cut = folds(
         kind,
         count,
-        len(rows.frame),
+        rows.design.rows,
         seed=seed,
         codes=rows.codes if classification else None,
         times=rows.times,
@@ -153,18 +154,21 @@ def _cross_validation(
     return cut, f"{count} {kind} folds"
 
 
-def _prepared(rows: TrainingRows, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp]) -> PreparedFold:
-    fitted, matrix = fit_preprocessor(rows, train)
-    judged = fitted.transform(rows.frame.iloc[test])
+def _prepared(
+    rows: TrainingRows, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], form: Form, seed: int
+) -> PreparedFold:
+    fitted, matrix = fit_preprocessor(rows, train, form, seed)
+    judged = fitted.transform(rows.design.take(test))
     return PreparedFold(Rows(matrix, rows.codes[train]), Rows(judged, rows.codes[test]), rows.values[test])
 
 
-def fit_preprocessor(rows: TrainingRows, train: npt.NDArray[np.intp]) -> tuple[Any, npt.NDArray[np.float64]]:
-    """A preprocessor fitted to the given rows, and its matrix of them."""
-    from tenure.ml.recipe import preprocessor
+def fit_preprocessor(
+    rows: TrainingRows, train: npt.NDArray[np.intp], form: Form = "linear", seed: int = 7
+) -> tuple[Preprocessor, npt.NDArray[Any]]:
+    """A preprocessor fitted to the given rows in the form that an algorithm takes, and its matrix of them to learn
+    from."""
+    from tenure.ml.preprocessor import preprocessor
+    from tenure.ml.transforms.base import Target
 
-    fitted = preprocessor(rows.recipe)
-    with warnings.catch_warnings():
-        # A column without any value in these rows stays missing where that is asked for; nobody has to be told.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return fitted, fitted.fit_transform(rows.frame.iloc[train])
+    target = Target(rows.codes[train], rows.signature.classes, seed)
+    return preprocessor(rows.recipe, form).fit_transform(rows.design.take(train), target)

@@ -41,7 +41,11 @@ def run_search(training: Training, address: str, context: StageContext) -> Outpu
     _check(algorithms, rows)
     name = training.objective.primary_metric or default_metrics(rows.signature.task)[0]
     measure = metric(name, rows.signature.task, ("training", "objective", "primary_metric"))
-    folds, cut = prepare_folds(rows, training.cross_validation, training.seed)
+    prepared = {
+        form: prepare_folds(rows, training.cross_validation, training.seed, form)
+        for form in sorted({algorithm.FORM for algorithm in algorithms.values()})
+    }
+    cut = next(iter(prepared.values()))[1]
     setting = rows.setting(training.seed)
     samplers = {
         name: Sampler(algorithm, training.sampling_algorithm, training.seed, measure.goal)
@@ -66,11 +70,20 @@ def run_search(training: Training, address: str, context: StageContext) -> Outpu
             break
         best = best_trial(trials, measure)
         sampler = samplers[chosen]
+        folds, _ = prepared[algorithms[chosen].FORM]
         worst = None
         if training.early_termination.type == "fold" and best is not None:
             worst = min(best.scores) if measure.goal == "maximize" else max(best.scores)
         trial = _try(
-            len(trials), chosen, algorithms[chosen], sampler.ask(), folds, rows, setting, measure, worst
+            len(trials),
+            chosen,
+            algorithms[chosen],
+            sampler.ask(),
+            folds,
+            rows,
+            setting,
+            measure,
+            worst,
         )
         sampler.tell(None if trial.status == "failed" else statistics.fmean(trial.scores))
         context.trials.add_trial(context.fingerprint, trial)
@@ -113,6 +126,8 @@ def next_algorithm(names: Sequence[str], trials: Sequence[Trial], measure: Metri
 
 
 def _check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
+    from tenure.ml.preprocessor import missing_values
+
     task = rows.signature.task
     for name, algorithm in algorithms.items():
         where = ("training", "algorithms", name)
@@ -124,7 +139,7 @@ def _check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
                 f"algorithms for {task}: {', '.join(fitting)}",
                 path=where,
             )
-        if not algorithm.MISSING_VALUES and rows.recipe.numeric.missing_value_strategy == "none":
+        if not algorithm.MISSING_VALUES and missing_values(rows.recipe, algorithm.FORM):
             raise StageError(
                 "the algorithm does not take missing values",
                 f"features.numeric.missing_value_strategy is none, and {name} cannot learn from missing numbers",

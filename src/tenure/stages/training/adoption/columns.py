@@ -84,7 +84,7 @@ def contract(
     A derived column of the spec is computed for it as it would be for a model of the spec's own.
     """
     from tenure.ml.expression import references
-    from tenure.ml.recipe import CategoricalFeatures, DatetimeFeatures, NumericFeatures, Recipe
+    from tenure.ml.recipe import READS, Recipe, Treatment
     from tenure.ml.signature import InputColumn, Signature
 
     needed = {name.casefold() for name in columns}
@@ -101,16 +101,11 @@ def contract(
     )
     kinds = {**_derived(offered), **{column.name: column.type for column in inputs}}
 
-    def of(*types: str) -> tuple[str, ...]:
-        return tuple(name for name in columns if kinds[name] in types)
-
     recipe = Recipe(
         inputs=inputs,
         derived=tuple(reversed(derived)),
-        numeric=NumericFeatures(of("number", "integer")),
-        boolean=of("boolean"),
-        categorical=CategoricalFeatures(of("string")),
-        datetime=DatetimeFeatures(of("timestamp")),
+        # It does its own preprocessing: its columns are only read.
+        treatments=tuple(Treatment(name, READS[kinds[name]]) for name in columns),
     )
     taken = {column.name for column in inputs}
     signature = Signature(

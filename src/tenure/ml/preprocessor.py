@@ -1,0 +1,246 @@
+"""From the design to the matrix: what is fitted inside each fold, stored with a model, and applied in serving.
+
+Columns with equal treatments are transformed together, which is what makes one row fast. The fitted form is numbers
+and names alone, written as MessagePack: reading it back runs no code of the file's choosing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from tenure.core.errors import StageError
+from tenure.ml.design import Design, Text
+from tenure.ml.recipe import Form, Reads, Recipe
+from tenure.ml.transforms import AnyTransform, transform_of
+from tenure.ml.transforms.base import Learned, Target
+
+FORMAT = 1
+_DTYPES: dict[Form, type] = {"linear": np.float64, "tree": np.float32}
+"""Trees compare float32 numbers in any case; it halves the memory."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that are treated alike, and the fitted steps. Text and timestamps are one column each."""
+
+    columns: tuple[str, ...]
+    reads: Reads
+    steps: tuple[tuple[AnyTransform, Learned], ...]
+
+    def names(self) -> list[tuple[str, str]]:
+        """Name and source column of each output."""
+        named = [(name, position) for position, name in enumerate(self.columns)]
+        for transform, learned in self.steps:
+            step = transform.names([name for name, _ in named], learned)
+            named = [(name, named[position][1]) for name, position in step]
+        return [(name, self.columns[position]) for name, position in named]
+
+
+class Preprocessor:
+    """A fitted recipe in one form: from a `Design` to a matrix (rows, features), float64 for `linear` and float32 for
+    `tree`. Safe to call from several threads."""
+
+    def __init__(self, form: Form, blocks: Sequence[Block]) -> None:
+        self.form = form
+        self.blocks = tuple(blocks)
+        self.names = [named for block in self.blocks for named in block.names()]
+        """Name and source column of each feature, in the order of the matrix."""
+        self._dtype = _DTYPES[form]
+        self._actions = []
+        start = 0
+        for block in self.blocks:
+            width = len(block.names())
+            actions = [transform.compiled(learned) for transform, learned in block.steps]
+            self._actions.append((block, actions, slice(start, start + width)))
+            start += width
+
+    def transform(self, design: Design) -> npt.NDArray[Any]:
+        """The matrix of the features."""
+        matrix: npt.NDArray[Any] = np.empty((design.rows, len(self.names)), dtype=self._dtype)
+        for block, actions, place in self._actions:
+            values = _values(block.columns, block.reads, design)
+            for action in actions:
+                values = action(values)
+            matrix[:, place] = values
+        return matrix
+
+
+class Unfitted:
+    """A recipe in one form, to be fitted to training rows."""
+
+    def __init__(self, recipe: Recipe, form: Form) -> None:
+        self.recipe = recipe
+        self.form = form
+
+    def fit(self, design: Design, target: Target | None = None) -> Preprocessor:
+        """The fitted preprocessor."""
+        return self.fit_transform(design, target)[0]
+
+    def fit_transform(
+        self, design: Design, target: Target | None = None
+    ) -> tuple[Preprocessor, npt.NDArray[Any]]:
+        """The fitted preprocessor, and the matrix of the training rows to learn from.
+
+        The matrix may differ from what `transform` gives for these rows: a target encoding does not show an algorithm
+        a row's own target. Raises StageError for a transform that needs a target when there is none.
+        """
+        blocks, parts = [], []
+        for columns, reads, configs in _groups(self.recipe, self.form):
+            values = _values(columns, reads, design)
+            steps = []
+            for config in configs:
+                transform = transform_of(config)
+                learned, values = transform.fit_transform(values, target)
+                steps.append((transform, learned))
+            block = Block(columns, reads, tuple(steps))
+            if block.names():
+                blocks.append(block)
+                parts.append(values.astype(_DTYPES[self.form]))
+        matrix = np.hstack(parts) if parts else np.empty((design.rows, 0), _DTYPES[self.form])
+        return Preprocessor(self.form, blocks), matrix
+
+
+def preprocessor(recipe: Recipe, form: Form = "linear") -> Unfitted:
+    """What is fitted to training rows in one of the two forms."""
+    return Unfitted(recipe, form)
+
+
+def feature_names(fitted: Preprocessor) -> list[tuple[str, str]]:
+    """Name of each feature of the matrix, and the column (raw, derived or interaction) it comes from."""
+    return list(fitted.names)
+
+
+def missing_values(recipe: Recipe, form: Form) -> bool:
+    """Whether the matrix of a form may hold NaN: where numbers or timestamps are not completed."""
+    return any(
+        treatment.reads != "text" and not any(transform_of(step).completes for step in steps)
+        for treatment in recipe.treatments
+        if (steps := treatment.steps(form)) is not None
+    )
+
+
+def _groups(recipe: Recipe, form: Form) -> list[tuple[tuple[str, ...], Reads, tuple[dict[str, Any], ...]]]:
+    """Columns that are treated alike, in the order of the recipe."""
+    groups: dict[str, tuple[list[str], Reads, tuple[dict[str, Any], ...]]] = {}
+    for position, treatment in enumerate(recipe.treatments):
+        steps = treatment.steps(form)
+        if steps is None:
+            continue
+        alone = "" if treatment.reads == "number" else str(position)
+        key = json.dumps([alone, treatment.reads, steps], sort_keys=True)
+        groups.setdefault(key, ([], treatment.reads, steps))[0].append(treatment.column)
+    return [(tuple(columns), reads, steps) for columns, reads, steps in groups.values()]
+
+
+def _values(columns: Sequence[str], reads: Reads, design: Mapping[str, Any]) -> Any:
+    if reads == "number":
+        return np.column_stack([design[name] for name in columns])
+    (name,) = columns
+    return design[name]
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------
+
+
+class _Array(msgspec.Struct, frozen=True, tag="array"):
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class _Step(msgspec.Struct, frozen=True):
+    transform: dict[str, Any]
+    learned: dict[str, _Array | list[str] | bool]
+
+
+class _Block(msgspec.Struct, frozen=True):
+    columns: tuple[str, ...]
+    reads: Reads
+    steps: tuple[_Step, ...]
+
+
+class _Fitted(msgspec.Struct, frozen=True):
+    format: int
+    form: Form
+    blocks: tuple[_Block, ...]
+
+
+def encode(fitted: Preprocessor) -> bytes:
+    """The fitted preprocessor as MessagePack, always the same bytes for the same numbers."""
+    blocks = tuple(
+        _Block(
+            block.columns,
+            block.reads,
+            tuple(
+                _Step(
+                    transform.model_dump(mode="json", exclude_none=True),
+                    {name: _packed(value) for name, value in learned.items()},
+                )
+                for transform, learned in block.steps
+            ),
+        )
+        for block in fitted.blocks
+    )
+    return msgspec.msgpack.encode(_Fitted(FORMAT, fitted.form, blocks))
+
+
+def decode(data: bytes) -> Preprocessor:
+    """The preprocessor from `encode`. Raises StageError when it is not one."""
+    try:
+        read = msgspec.msgpack.decode(data, type=_Fitted)
+        if read.format != FORMAT:
+            raise ValueError(f"it has format {read.format}, this version reads format {FORMAT}")
+        blocks = [
+            Block(
+                block.columns,
+                block.reads,
+                tuple(
+                    (
+                        transform_of(step.transform),
+                        {name: _unpacked(value) for name, value in step.learned.items()},
+                    )
+                    for step in block.steps
+                ),
+            )
+            for block in read.blocks
+        ]
+        fitted = Preprocessor(read.form, blocks)
+        fitted.transform(_no_values(blocks))
+    except (msgspec.DecodeError, ValidationError, ValueError, KeyError, IndexError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StageError(
+            "the model file cannot be read", f"the preprocessor is damaged or of another version: {reason}"
+        ) from error
+    return fitted
+
+
+def _no_values(blocks: Sequence[Block]) -> Design:
+    """One row without any value: what does not fit together is found when it is read, not by the first caller."""
+    empty: dict[Reads, Any] = {
+        "number": np.array([np.nan]),
+        "timestamp": np.array(["NaT"], dtype="datetime64[us]"),
+        "text": Text(np.array([-1]), []),
+    }
+    return Design({name: empty[block.reads] for block in blocks for name in block.columns}, 1)
+
+
+def _packed(value: Any) -> _Array | list[str] | bool:
+    if isinstance(value, np.ndarray):
+        return _Array(value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes())
+    return value  # type: ignore[no-any-return]
+
+
+def _unpacked(value: _Array | list[str] | bool) -> Any:
+    if not isinstance(value, _Array):
+        return value
+    if value.dtype not in ("<f8", "<i8"):
+        raise ValueError(f"an array has type {value.dtype}")
+    return np.frombuffer(value.data, dtype=value.dtype).reshape(value.shape)
