@@ -9,10 +9,20 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.spec.base import FieldProblem, SpecModel, field
 from tenure.stages.training.algorithm import Algorithm
+from tenure.stages.training.catboost import CatBoost
+from tenure.stages.training.elastic_net import ElasticNet
+from tenure.stages.training.extra_trees import ExtraTrees
 from tenure.stages.training.hist_gradient_boosting import HistGradientBoosting
+from tenure.stages.training.k_nearest_neighbors import KNearestNeighbors
+from tenure.stages.training.lasso import Lasso
+from tenure.stages.training.lightgbm import LightGbm
+from tenure.stages.training.linear_regression import LinearRegression
 from tenure.stages.training.logistic_regression import LogisticRegression
+from tenure.stages.training.mlp import Mlp
+from tenure.stages.training.naive_bayes import NaiveBayes
 from tenure.stages.training.random_forest import RandomForest
 from tenure.stages.training.ridge import Ridge
+from tenure.stages.training.svm import Svm
 from tenure.stages.training.xgboost import Xgboost
 
 
@@ -22,20 +32,59 @@ class Algorithms(SpecModel):
     xgboost: Xgboost | None = field(
         Effect.RETRAIN, "Gradient-boosted trees, for classes and numbers.", None, examples=[{}]
     )
-    logistic_regression: LogisticRegression | None = field(
-        Effect.RETRAIN, "A linear model of class probabilities.", None, examples=[{}]
+    lightgbm: LightGbm | None = field(
+        Effect.RETRAIN,
+        "Gradient-boosted trees that grow leaf by leaf, for classes and numbers; an extra.",
+        None,
+        examples=[{}],
     )
-    ridge: Ridge | None = field(
-        Effect.RETRAIN, "Linear regression with an L2 penalty, for numbers.", None, examples=[{}]
-    )
-    random_forest: RandomForest | None = field(
-        Effect.RETRAIN, "The mean of many trees, for classes and numbers.", None, examples=[{}]
+    catboost: CatBoost | None = field(
+        Effect.RETRAIN,
+        "Gradient boosting with symmetric trees, for classes and numbers; an extra.",
+        None,
+        examples=[{}],
     )
     hist_gradient_boosting: HistGradientBoosting | None = field(
         Effect.RETRAIN,
         "Gradient-boosted trees of scikit-learn, for classes and numbers.",
         None,
         examples=[{}],
+    )
+    random_forest: RandomForest | None = field(
+        Effect.RETRAIN, "The mean of many trees, for classes and numbers.", None, examples=[{}]
+    )
+    extra_trees: ExtraTrees | None = field(
+        Effect.RETRAIN,
+        "The mean of many trees that split at random, for classes and numbers.",
+        None,
+        examples=[{}],
+    )
+    logistic_regression: LogisticRegression | None = field(
+        Effect.RETRAIN, "A linear model of class probabilities.", None, examples=[{}]
+    )
+    linear_regression: LinearRegression | None = field(
+        Effect.RETRAIN, "Ordinary least squares, for numbers.", None, examples=[{}]
+    )
+    ridge: Ridge | None = field(
+        Effect.RETRAIN, "Linear regression with an L2 penalty, for numbers.", None, examples=[{}]
+    )
+    lasso: Lasso | None = field(
+        Effect.RETRAIN, "Linear regression with an L1 penalty, for numbers.", None, examples=[{}]
+    )
+    elastic_net: ElasticNet | None = field(
+        Effect.RETRAIN, "Linear regression with an L1 and an L2 penalty, for numbers.", None, examples=[{}]
+    )
+    k_nearest_neighbors: KNearestNeighbors | None = field(
+        Effect.RETRAIN, "The mean of the most similar rows, for classes and numbers.", None, examples=[{}]
+    )
+    svm: Svm | None = field(
+        Effect.RETRAIN, "A support vector machine, for classes and numbers.", None, examples=[{}]
+    )
+    naive_bayes: NaiveBayes | None = field(
+        Effect.RETRAIN, "Gaussian naive Bayes, for classes: a quick yardstick.", None, examples=[{}]
+    )
+    mlp: Mlp | None = field(
+        Effect.RETRAIN, "A small neural network, for classes and numbers.", None, examples=[{}]
     )
 
     @model_validator(mode="before")

@@ -1,0 +1,72 @@
+"""Algorithm `elastic_net`: linear regression with an L1 and an L2 penalty."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tenure.core.effect import Effect
+from tenure.spec.base import SpecModel, field
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.space import Dimension, Fixed, LogUniform, Uniform, Value
+
+
+class ElasticNetSpace(SpecModel):
+    """Parameters of the elastic net that are searched."""
+
+    alpha: Dimension = field(
+        Effect.RETRAIN,
+        "Strength of both penalties, for a target with a standard deviation of 1; larger is more cautious.",
+        LogUniform(type="loguniform", low=0.00001, high=1.0),
+    )
+    l1_ratio: Dimension = field(
+        Effect.RETRAIN,
+        "Share of the L1 penalty, which drops features; the rest is L2, which only shrinks them.",
+        Uniform(type="uniform", low=0.05, high=1.0),
+    )
+    max_iter: Dimension = field(
+        Effect.RETRAIN, "Most passes over the features.", Fixed(type="fixed", value=2000)
+    )
+
+
+class ElasticNet(Algorithm):
+    """Linear regression with an L1 and an L2 penalty: for many features of which some are alike. It needs scaled
+    numbers."""
+
+    search_space: ElasticNetSpace = field(
+        Effect.RETRAIN, "Values of the parameters to search; each has a default.", ElasticNetSpace
+    )
+
+    TASKS: ClassVar[tuple[str, ...]] = ("regression",)
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        {"alpha": 0.001, "l1_ratio": 0.5, "max_iter": 2000},
+        {"alpha": 0.03, "l1_ratio": 0.5, "max_iter": 2000},
+    )
+    COST: ClassVar[float] = 2.0
+    MISSING_VALUES: ClassVar[bool] = False
+
+    def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
+        """Descend feature by feature."""
+        from sklearn.linear_model import ElasticNet as Estimator
+
+        estimator = Estimator(l1_ratio=float(params["l1_ratio"]), max_iter=int(params["max_iter"]))
+        return Fit(coordinate_descent(estimator, params, rows, setting))
+
+
+def coordinate_descent(estimator: Any, params: Mapping[str, Any], rows: Rows, setting: Setting) -> Any:
+    """The estimator fitted with `alpha` in units of the target's standard deviation.
+
+    The loss grows with the square of the target's unit and the L1 penalty with the unit itself: a penalty that is
+    right for prices in dollars is nothing for prices in cents, and one default could not serve both.
+    """
+    import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
+
+    mean = np.average(rows.target, weights=rows.weights)
+    spread = float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weights)))
+    estimator.set_params(alpha=float(params["alpha"]) * (spread or 1.0))
+    with limited_threads(setting.threads), warnings.catch_warnings():
+        # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(rows.matrix, rows.target, rows.weights)

@@ -1,0 +1,68 @@
+"""Algorithm `extra_trees`: the mean of many trees whose splits are drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tenure.core.effect import Effect
+from tenure.spec.base import SpecModel, field
+from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, limited_threads
+from tenure.stages.training.space import Dimension, Fixed, Int, Uniform, Value
+
+
+class ExtraTreesSpace(SpecModel):
+    """Parameters of the extremely randomised trees that are searched."""
+
+    n_estimators: Dimension = field(
+        Effect.RETRAIN,
+        "Number of trees: more is never worse, only larger and slower.",
+        Fixed(type="fixed", value=100),
+    )
+    max_features: Dimension = field(
+        Effect.RETRAIN,
+        "Share of the features considered at each split.",
+        Uniform(type="uniform", low=0.1, high=1.0),
+    )
+    min_samples_leaf: Dimension = field(
+        Effect.RETRAIN, "Fewest rows in a leaf; more is smoother.", Int(type="int", low=1, high=20, log=True)
+    )
+    max_depth: Dimension = field(
+        Effect.RETRAIN, "Greatest depth of a tree; 0 for no limit.", Fixed(type="fixed", value=0)
+    )
+
+
+class ExtraTrees(Algorithm):
+    """The mean of many trees that split at random thresholds: quicker and smoother than a random forest."""
+
+    search_space: ExtraTreesSpace = field(
+        Effect.RETRAIN, "Values of the parameters to search; each has a default.", ExtraTreesSpace
+    )
+
+    TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        {"n_estimators": 100, "max_features": 0.5, "min_samples_leaf": 2, "max_depth": 0},
+        {"n_estimators": 100, "max_features": 1.0, "min_samples_leaf": 5, "max_depth": 0},
+        {"n_estimators": 100, "max_features": 0.25, "min_samples_leaf": 1, "max_depth": 0},
+    )
+    FORM: ClassVar[Form] = "tree"
+    COST: ClassVar[float] = 5.0
+
+    def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
+        """Grow the trees, each on all rows."""
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        kind = ExtraTreesRegressor if setting.task == "regression" else ExtraTreesClassifier
+        estimator = kind(
+            n_estimators=int(params["n_estimators"]),
+            max_features=float(params["max_features"]),
+            min_samples_leaf=int(params["min_samples_leaf"]),
+            max_depth=int(params["max_depth"]) or None,
+            random_state=setting.seed,
+            n_jobs=setting.threads,
+        )
+        with limited_threads(setting.threads):
+            estimator.fit(rows.matrix, rows.target, rows.weights)
+        # With several jobs the trees are added up in the order they finish, which changes the last digits.
+        estimator.set_params(n_jobs=1)
+        return Fit(estimator)
