@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from tenure.core.effect import Effect
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import field
 from tenure.stages.data import files
+from tenure.stages.data.sources.timed import Timed
 
 if TYPE_CHECKING:
     from tenure.stages.data.engine import Engine
@@ -27,7 +28,7 @@ def _encoding(name: str) -> str:
         ) from None
 
 
-class Csv(SpecModel):
+class Csv(Timed):
     """Text files with one row per line and a header; the types of the columns are found by reading all of it."""
 
     type: Literal["csv"] = field(Effect.RETRAIN, "Read CSV files.")

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import field
 from tenure.stages.data import files
 from tenure.stages.data.lookup import refuse_repeated_names
+from tenure.stages.data.sources.timed import Timed
 
 if TYPE_CHECKING:
     from tenure.stages.data.engine import Engine
     from tenure.stages.data.loading import Loaded
 
 
-class Parquet(SpecModel):
+class Parquet(Timed):
     """Columnar files that carry the types of their columns."""
 
     type: Literal["parquet"] = field(Effect.RETRAIN, "Read Parquet files.")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
-from tenure.spec.base import SpecModel, field
+from tenure.spec.base import field
+from tenure.stages.data.sources.timed import Timed
 
 if TYPE_CHECKING:
     from tenure.stages.data.engine import Engine
     from tenure.stages.data.loading import Loaded
 
 
-class Sklearn(SpecModel):
+class Sklearn(Timed):
     """A small data set to try things on. The column to predict is called `target`."""
 
     type: Literal["sklearn"] = field(Effect.RETRAIN, "Read a data set that is part of scikit-learn.")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
-from tenure.spec.base import SecretRef, SpecModel, field
+from tenure.spec.base import SecretRef, field
 from tenure.stages.data.lookup import refuse_repeated_names
+from tenure.stages.data.sources.timed import Timed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _BATCH = 20_000
 
 
-class Sql(SpecModel):
+class Sql(Timed):
     """The rows of one query. What is in the database is known only once the query has run."""
 
     type: Literal["sql"] = field(Effect.RETRAIN, "Read the rows of a database query.")
