@@ -4,7 +4,8 @@
                            is done to its numbers before they are an answer (`ml/postprocessing.py`)
     preprocessor.msgpack   the fitted preprocessor (`ml/preprocessor.py`), or
     preprocessor.skops     one that was adopted with an estimator
-    estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`
+    estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`; an ensemble holds
+                           its preprocessors as well
 
 An estimator that was fitted elsewhere takes the features as they are (`ml/feed.py`); it has a preprocessor only where
 one was adopted with it.
@@ -27,6 +28,7 @@ from tenure.core.errors import StageError
 from tenure.ml import preprocessor as own
 from tenure.ml import skops_file
 from tenure.ml.design import Design, design
+from tenure.ml.ensemble import Ensemble
 from tenure.ml.estimators.registry import format_named, format_of, raw_predictions
 from tenure.ml.feed import Feed
 from tenure.ml.postprocessing import NONE, Postprocessing
@@ -49,7 +51,7 @@ _ALONE = 20
 
 class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
     """What predictor.json holds. `estimator` names a format; `feed` is there for an estimator that was fitted
-    elsewhere, and says then whether a preprocessor came with it."""
+    elsewhere. `preprocessed` says whether there is a file of a preprocessor."""
 
     format: int
     estimator: str
@@ -100,11 +102,9 @@ class Predictor:
             raise StageError("the adopted model cannot predict these rows", reason.splitlines()[0]) from error
 
     def matrix(self, table: pa.Table) -> Any:
-        """The rows as the estimator sees them: (rows, features) as `ml/preprocessor.py` says, or what an adopted one
-        takes."""
-        if self.feed is None:
-            return self.preprocessor.transform(design(self.recipe, table))
-        rows = self.feed.rows(self.recipe, table)
+        """The rows as the estimator sees them: (rows, features) as `ml/preprocessor.py` says, a `Design` for an
+        ensemble, or what an adopted one takes."""
+        rows = design(self.recipe, table) if self.feed is None else self.feed.rows(self.recipe, table)
         return rows if self.preprocessor is None else self.preprocessor.transform(rows)
 
     def verify(self, rows: Design, expected: npt.NDArray[Any]) -> None:
@@ -162,18 +162,24 @@ def save(predictor: Predictor) -> dict[str, bytes]:
 
     libraries = {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "skops": skops.__version__}
     files = {}
-    if predictor.feed is None:
-        files[PREPROCESSOR] = own.encode(predictor.preprocessor)
-    elif predictor.preprocessor is not None:
-        files[ADOPTED_PREPROCESSOR] = skops_file.dump(predictor.preprocessor)
+    if predictor.preprocessor is not None:
+        if predictor.feed is None:
+            files[PREPROCESSOR] = own.encode(predictor.preprocessor)
+        else:
+            files[ADOPTED_PREPROCESSOR] = skops_file.dump(predictor.preprocessor)
     kind = format_of(predictor.estimator)
+    used = [kind]
+    if isinstance(predictor.estimator, Ensemble):
+        used += [format_of(member.estimator) for member in predictor.estimator.members]
+    for item in used:
+        libraries |= item.libraries()
     files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
     contents = Contents(
         PLAIN if predictor.postprocessing == NONE else FORMAT,
         kind.name,
         predictor.recipe,
         predictor.signature,
-        libraries | kind.libraries(),
+        libraries,
         predictor.feed,
         predictor.preprocessor is not None,
         predictor.postprocessing,
@@ -200,7 +206,7 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
             "use the version that wrote it, or train the model again with this one",
         )
     preprocessor: Any = None
-    if contents.feed is None:
+    if contents.preprocessed and contents.feed is None:
         preprocessor = own.decode(_file(files, PREPROCESSOR))
     elif contents.preprocessed:
         preprocessor = skops_file.load(_file(files, ADOPTED_PREPROCESSOR), ADOPTED_PREPROCESSOR)

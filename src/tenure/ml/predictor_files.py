@@ -10,7 +10,8 @@ SKOPS_ESTIMATOR = "estimator.skops"
 BOOSTER = "estimator.ubj"
 LIGHTGBM = "estimator.txt"
 CATBOOST = "estimator.cbm"
-ESTIMATORS = (SKOPS_ESTIMATOR, BOOSTER, LIGHTGBM, CATBOOST)
+ENSEMBLE = "estimator.zip"
+ESTIMATORS = (SKOPS_ESTIMATOR, BOOSTER, LIGHTGBM, CATBOOST, ENSEMBLE)
 """One of these, by the format of the estimator (`ml/estimators/`)."""
 FILES = (PREDICTOR, PREPROCESSOR, ADOPTED_PREPROCESSOR, *ESTIMATORS)
 """Every file a predictor may have; a version keeps other artifacts beside them."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tenure.ml.estimators.catboost import CatBoost
+from tenure.ml.estimators.ensemble import Ensembles
 from tenure.ml.estimators.format import Format, Raw
 from tenure.ml.estimators.lightgbm import LightGbm
 from tenure.ml.estimators.skops import Skops
 from tenure.ml.estimators.xgboost import Xgboost
 from tenure.ml.signature import Signature
 
-FORMATS: tuple[Format, ...] = (Xgboost(), LightGbm(), CatBoost(), Skops())
+FORMATS: tuple[Format, ...] = (Ensembles(), Xgboost(), LightGbm(), CatBoost(), Skops())
 """The last one keeps what no other does."""
 
 

@@ -87,7 +87,14 @@ class AdoptTenure(Kind):
             target=offered.signature.target,
             accepted=tuple(name for name in offered.columns if name not in taken),
         )
-        predictor = Predictor(loaded.recipe, signature, loaded.preprocessor, loaded.estimator, loaded.feed)
+        predictor = Predictor(
+            loaded.recipe,
+            signature,
+            loaded.preprocessor,
+            loaded.estimator,
+            loaded.feed,
+            loaded.postprocessing,
+        )
         name = type(loaded.estimator).__name__
         return Opened(predictor, "xgboost" if name == "Booster" else name, notes=(origin,) if origin else ())
 
