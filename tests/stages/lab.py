@@ -41,6 +41,7 @@ class Trials:
 
     def add_trial(self, search: str, trial: Trial) -> None:
         self.kept.setdefault(search, []).append(trial)
+        self.kept[search].sort(key=lambda one: one.number)
 
 
 class Lab:

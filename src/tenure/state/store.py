@@ -24,7 +24,12 @@ from tenure.state.record import Acknowledgement, Approval, Fact, ModelState, Obs
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One trial of a search: parameters, the score of each fold, how it ended."""
+    """One trial of a search: parameters, the score of each fold, how it ended.
+
+    `noise` is the standard error of its score where there is one fold only; `learned` what each fold found out, and
+    `fold_seconds` how long it took; `curve` the loss on the first fold after so many rounds. `started` is when, in
+    seconds after the search began. A `cached` one was known from an earlier search.
+    """
 
     number: int
     algorithm: str
@@ -34,6 +39,12 @@ class Trial(msgspec.Struct, frozen=True):
     status: Literal["done", "failed", "stopped"]
     seconds: float
     note: str = ""
+    noise: float | None = None
+    learned: tuple[dict[str, float], ...] = ()
+    fold_seconds: tuple[float, ...] = ()
+    curve: dict[int, float] = {}
+    started: float = 0.0
+    cached: bool = False
 
 
 class TrialStore(Protocol):

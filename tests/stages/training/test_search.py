@@ -11,12 +11,10 @@ from tests.stages.lab import Lab
 
 from tenure.core.errors import Interrupted, StageError
 from tenure.core.events import StepProgress
-from tenure.ml.metrics import metric
 from tenure.ml.predictor import load
 from tenure.ml.snapshot import PART
 from tenure.stages.training.algorithms import Algorithms
 from tenure.stages.training.ridge import Ridge
-from tenure.stages.training.search import next_algorithm
 from tenure.stages.training.section import Training
 from tenure.state.store import Trial
 
@@ -73,22 +71,17 @@ def test_a_stopped_search_continues_with_the_trials_it_would_have_had(lab):
     }
     whole = lab.search(**search)
     twin.stopping = lambda: len(next(iter(twin.trials.kept.values()), [])) >= 9
-    with pytest.raises(Interrupted, match="stopped after 9 trials"):
+    with pytest.raises(Interrupted, match="trials, which are kept"):
         twin.search(**search)
+    kept = len(_trials(twin))
+    assert 9 <= kept < 16
     twin.stopping = lambda: False
     twin.events.clear()
     resumed = twin.search(**search)
     assert [_told(trial) for trial in _trials(twin)] == [_told(trial) for trial in _trials(lab)]
     assert resumed.digest == whole.digest
-    assert [event.done for event in twin.events if isinstance(event, StepProgress)] == [
-        10,
-        11,
-        12,
-        13,
-        14,
-        15,
-        16,
-    ]
+    done = [event.done for event in twin.events if isinstance(event, StepProgress)]
+    assert done == list(range(kept + 1, 17))
 
 
 def test_a_finished_search_runs_nothing_again(lab):
@@ -101,8 +94,9 @@ def test_a_finished_search_runs_nothing_again(lab):
 def test_the_starting_point_of_every_algorithm_comes_first(lab):
     lab.search("logistic_regression", "random_forest", limits={"max_trials": 2})
     first, second = _trials(lab)
-    assert (first.algorithm, first.params) == ("logistic_regression", {"C": 1.0, "max_iter": 500})
-    assert (second.algorithm, second.params["max_features"]) == ("random_forest", 0.5)
+    blocks = Algorithms.model_validate({"logistic_regression": {}, "random_forest": {}}).listed()
+    assert (first.algorithm, first.params) == ("logistic_regression", blocks["logistic_regression"].start())
+    assert (second.algorithm, second.params) == ("random_forest", blocks["random_forest"].start())
 
 
 def test_the_winner_has_the_best_mean_of_its_folds(lab):
@@ -170,7 +164,9 @@ def test_early_stopping_of_boosting_finds_the_number_of_rounds(lab):
 
 def test_a_timeout_ends_the_search_after_at_least_one_trial(lab):
     value = lab.search("random_forest", limits={"max_trials": 50, "timeout": "1ms"}).value
-    assert (value["trials"], value["ended_by"]) == (1, "timeout")
+    assert value["ended_by"] == "timeout"
+    # No more than were under way when the first was done.
+    assert 1 <= value["trials"] <= 2
 
 
 class _Failing(Ridge):
@@ -205,27 +201,6 @@ def test_when_every_trial_fails_the_reason_is_given(lab, monkeypatch):
     with pytest.raises(StageError, match="every trial of the search failed") as caught:
         lab.search("ridge", limits={"max_trials": 9})
     assert caught.value.detail == "ridge: ValueError: matrix is singular"
-
-
-def _trial(number: int, algorithm: str, *scores: float) -> Trial:
-    return Trial(number, algorithm, {}, scores, float(np.mean(scores)), "done", 0.1)
-
-
-def test_algorithms_take_turns_until_one_is_clearly_worse():
-    measure = metric("accuracy", "binary")
-    trials: list[Trial] = []
-    names = ("good", "near", "bad")
-    for number in range(15):
-        name = next_algorithm(names, trials, measure)
-        level = {"good": 0.9, "near": 0.895, "bad": 0.6}[name]
-        trials.append(_trial(number, name, level - 0.02, level, level + 0.02))
-    assert [trial.algorithm for trial in trials] == list(names) * 5
-    later = []
-    for number in range(15, 25):
-        name = next_algorithm(names, trials, measure)
-        later.append(name)
-        trials.append(_trial(number, name, 0.5, 0.5, 0.5))
-    assert later == ["good", "near"] * 5
 
 
 def test_the_model_learns_from_the_validation_part_too(tmp_path):

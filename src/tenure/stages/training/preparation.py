@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
 from tenure.stages.training.algorithm import Rows, Setting
+from tenure.stages.training.folding import cut_folds
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
 
@@ -17,7 +22,6 @@ if TYPE_CHECKING:
     from tenure.ml.preprocessor import Preprocessor
     from tenure.ml.recipe import Form, Recipe
     from tenure.ml.signature import Signature
-    from tenure.ml.splits import Fold
     from tenure.stages.base import StageContext
     from tenure.stages.training.section import CrossValidation
 
@@ -27,7 +31,10 @@ _WORTH_THREADS = 1_000_000
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The rows to learn from: features in canonical types, target as values and as what an algorithm learns."""
+    """The rows to learn from: features in canonical types, target as values and as what an algorithm learns.
+
+    `column` reads any other column of the snapshot for these rows. `identity` names the rows and their recipe.
+    """
 
     recipe: Recipe
     signature: Signature
@@ -37,6 +44,22 @@ class TrainingRows:
     validation: npt.NDArray[np.bool_]
     times: npt.NDArray[np.datetime64] | None
     split_type: str
+    split_column: str | None
+    column: Callable[[str], npt.NDArray[Any]]
+    identity: str
+
+    def take(self, rows: npt.NDArray[np.intp]) -> TrainingRows:
+        """Some of the rows, by position (rows,)."""
+        return replace(
+            self,
+            design=self.design.take(rows),
+            values=self.values[rows],
+            codes=self.codes[rows],
+            validation=self.validation[rows],
+            times=None if self.times is None else self.times[rows],
+            column=lambda name: self.column(name)[rows],
+            identity=digest([self.identity, digest_bytes(rows.astype("<i8").tobytes())]),
+        )
 
     def setting(self, seed: int) -> Setting:
         """What is the same for every fit on these rows."""
@@ -47,11 +70,10 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class PreparedFold:
-    """One fold: preprocessed rows to learn from and to be judged on, and the true values of the latter."""
+    """One fold: preprocessed rows to learn from, and to be scored on."""
 
     train: Rows
     validation: Rows
-    truth: npt.NDArray[Any]
 
 
 def load_rows(context: StageContext) -> TrainingRows:
@@ -67,7 +89,14 @@ def load_rows(context: StageContext) -> TrainingRows:
     snapshot, made = context.records["data/snapshot"], context.records["features/recipe"]
     recipe = decode(context.artifacts.get(made.artifacts["recipe"]))
     signature = msgspec.convert(made.value["signature"], Signature)
-    table = read_parts(context.artifacts.local(snapshot.artifacts["snapshot"]), ["train", "validation"])
+    file = context.artifacts.local(snapshot.artifacts["snapshot"])
+    parts = ["train", "validation"]
+    split = snapshot.config.get("data", {}).get("split", {})
+    clock = split.get("column") if split.get("type") == "datetime" else None
+    clock = clock or snapshot.value.get("timestamp")
+    known = [column["name"] for column in snapshot.value["columns"]]
+    wanted = {*(column.name for column in recipe.inputs), signature.target, clock}
+    table = read_parts(file, parts, [*(name for name in known if name in wanted), PART])
     values = target_values(table, signature)
     codes = target_codes(values, signature)
     if signature.task != "regression" and len(np.unique(codes)) < 2:
@@ -78,8 +107,6 @@ def load_rows(context: StageContext) -> TrainingRows:
             "choose another split, or widen the source so that both outcomes occur",
             path=("data", "split"),
         )
-    split = snapshot.config.get("data", {}).get("split", {})
-    clock = split.get("column") or snapshot.value.get("timestamp")
     times = None
     if clock is not None and clock in table.column_names:
         times = table.column(clock).to_numpy().astype("datetime64[us]")
@@ -92,74 +119,40 @@ def load_rows(context: StageContext) -> TrainingRows:
         validation=np.asarray(table.column(PART).to_pylist()) == "validation",
         times=times,
         split_type=snapshot.value.get("split_type", "random"),
+        split_column=split.get("column"),
+        column=lambda name: _column(file, parts, name, known),
+        identity=digest([snapshot.digest, made.artifacts["recipe"]]),
     )
+
+
+def _column(file: Path, parts: list[str], name: str, known: list[str]) -> npt.NDArray[Any]:
+    from tenure.ml.snapshot import PART, read_parts
+
+    if name not in known:
+        raise StageError(
+            "the column does not exist",
+            f"the snapshot has no column {name!r}; it has {', '.join(known[:20])}",
+            path=("training", "cross_validation", "column"),
+        )
+    values: npt.NDArray[Any] = read_parts(file, parts, [name, PART]).column(name).to_numpy()
+    return values
 
 
 def prepare_folds(
     rows: TrainingRows, wanted: CrossValidation | None, seed: int, form: Form = "linear"
 ) -> tuple[list[PreparedFold], str]:
-    """The folds, each with a preprocessor of its own in one form, and how they were cut.
-
-    A validation part of the split is used as the one fold unless cross-validation is asked for. A fold whose rows to
-    learn from have one class only is left out.
-    """
-    import numpy as np
-
-    if wanted is None and rows.validation.any():
-        cut: list[Fold] = [(np.flatnonzero(~rows.validation), np.flatnonzero(rows.validation))]
-        kind = "validation part"
-    else:
-        cut, kind = _cross_validation(rows, wanted, seed)
-    classification = rows.signature.task != "regression"
-    usable = [
-        (train, test) for train, test in cut if not classification or len(np.unique(rows.codes[train])) > 1
-    ]
-    if not usable:
-        raise StageError(
-            "no fold has two classes to learn from",
-            f"in each of the {len(cut)} folds the rows to learn from have one class only",
-            "lower training.cross_validation.folds, or choose another type",
-            path=("training", "cross_validation"),
-        )
-    return [_prepared(rows, train, test, form, seed) for train, test in usable], kind
+    """The folds of `cut_folds`, each with a preprocessor of its own in one form, and how they were cut."""
+    cut, said = cut_folds(rows, wanted, seed)
+    return [prepared_fold(rows, train, test, form, seed) for train, test in cut], said
 
 
-def _cross_validation(
-    rows: TrainingRows, wanted: CrossValidation | None, seed: int
-) -> tuple[list[Fold], str]:
-    from tenure.ml.splits import FoldType, folds
-
-    count = wanted.folds if wanted else 5
-    classification = rows.signature.task != "regression"
-    kind: FoldType = "stratified" if classification else "kfold"
-    if wanted and wanted.type:
-        kind = wanted.type
-    elif rows.split_type == "datetime" and rows.times is not None:
-        kind = "time_series"
-    if kind == "stratified" and not classification:
-        raise StageError(
-            "stratified folds need classes",
-            f"target {rows.signature.target!r} is a number",
-            "choose kfold or time_series",
-            path=("training", "cross_validation", "type"),
-        )
-    cut = folds(
-        kind,
-        count,
-        rows.design.rows,
-        seed=seed,
-        codes=rows.codes if classification else None,
-        times=rows.times,
-    )
-    return cut, f"{count} {kind} folds"
-
-
-def _prepared(
+def prepared_fold(
     rows: TrainingRows, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], form: Form, seed: int
 ) -> PreparedFold:
+    """Both sides of a fold, by a preprocessor that was fitted to the rows to learn from."""
     fitted, matrix = fit_preprocessor(rows, train, form, seed)
     judged = fitted.transform(rows.design.take(test))
-    return PreparedFold(Rows(matrix, rows.codes[train]), Rows(judged, rows.codes[test]), rows.values[test])
+    return PreparedFold(Rows(matrix, rows.codes[train]), Rows(judged, rows.codes[test]))
 
 
 def fit_preprocessor(

@@ -1,6 +1,9 @@
 """The search: which algorithm and parameters score best on rows they have not learned from.
 
-Trials are durable one by one, so a search that was stopped continues where it was, with the same trials to come.
+Trials run side by side, and yet the result depends on the rows, the spec and the seed alone: trial n is chosen from
+what is known of the trials up to n - `limits.max_concurrent_trials`, whatever else has ended by then. Only time limits
+make it depend on the machine. Trials are durable one by one, so a search that was stopped continues where it was, with
+the same trials to come.
 """
 
 from __future__ import annotations
@@ -8,17 +11,32 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tenure.core.digest import digest
+from tenure.core.drafts import scratch, sweep
 from tenure.core.errors import Interrupted, StageError
-from tenure.core.events import StepProgress
+from tenure.core.events import Note, StepProgress
 from tenure.core.units import parse_duration
 from tenure.stages.base import Output
-from tenure.stages.training.algorithm import Algorithm, Setting
-from tenure.stages.training.preparation import PreparedFold, TrainingRows, load_rows, prepare_folds
+from tenure.stages.training.algorithm import Algorithm, Form, Rows, limited_threads
+from tenure.stages.training.folding import cut_folds
+from tenure.stages.training.preparation import TrainingRows, load_rows, prepared_fold
+from tenure.stages.training.prepared import Folds, forget, known_here, new_folds
 from tenure.stages.training.sampling import Sampler
+from tenure.stages.training.trial_cache import Entry, TrialCache, trial_key
+from tenure.stages.training.trying import Outcome, Task, run_trial, verdict
+from tenure.stages.training.turns import bars_for, best_trial, next_algorithm
+from tenure.stages.training.warm import Start, warm_starts
+from tenure.stages.training.weighting import weighted
 from tenure.state.store import Trial
 
 if TYPE_CHECKING:
@@ -26,106 +44,96 @@ if TYPE_CHECKING:
     from tenure.stages.base import StageContext
     from tenure.stages.training.section import Training
 
-FAIR_TRIALS = 5
-"""Trials every algorithm gets before those that are clearly worse stop getting more."""
-GIVE_UP_AFTER = 3
-"""Failed trials without a single success after which an algorithm gets no more."""
+_WORTH_THREADS = 1_000_000
+"""Cells (rows x features) from which several threads fit faster than one, where trials leave cores idle."""
+_HEAVY = 5_000_000
+"""Cells, times the cost of the algorithm, from which a fit that cannot be asked to stop runs in a process of its own
+when time is limited: starting one takes seconds, and so little is done with in less."""
+_MOST_GROWTH = 1.25
+"""The final fit has more rows than a fold had, and takes more rounds in proportion, but at most so many times as many:
+what a fold of half the rows found says little about twice as many."""
+_GRACE_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to. `warm` is what it began with, `cached` how many trials were known from earlier ones."""
+
+    trials: tuple[Trial, ...]
+    best: Trial
+    measure: Metric
+    cut: str
+    ended: str
+    warm: tuple[Start, ...]
+
+    @property
+    def cached(self) -> int:
+        """How many trials were known from earlier searches."""
+        return sum(trial.cached for trial in self.trials)
 
 
 def run_search(training: Training, address: str, context: StageContext) -> Output:
     """Run or continue the search. Raises StageError when nothing can be learned, Interrupted when asked to stop."""
+    rows = load_rows(context)
+    warm = warm_starts(training.algorithms.listed(), context) if training.warm_start else ()
+    # A search that begins elsewhere is another search, although it is asked for by the same spec and data.
+    key = digest([context.fingerprint, msgspec.to_builtins(warm)]) if warm else context.fingerprint
+    found = find(training, rows, key, address, context, warm)
+    if found.cached:
+        context.emit(
+            Note(address, f"{found.cached} of {len(found.trials)} trials were known from earlier searches.")
+        )
+    return _output(found, context)
+
+
+def find(
+    training: Training,
+    rows: TrainingRows,
+    key: str,
+    address: str,
+    context: StageContext,
+    warm: Sequence[Start] = (),
+) -> Found:
+    """Search on these rows, which may be some of the model's. `key` names the search: what is recorded under it is not
+    tried again. Raises as `run_search`."""
     from tenure.ml.metrics import default_metrics, metric
 
-    rows = load_rows(context)
     algorithms = training.algorithms.listed()
-    _check(algorithms, rows)
+    check(algorithms, rows)
     name = training.objective.primary_metric or default_metrics(rows.signature.task)[0]
     measure = metric(name, rows.signature.task, ("training", "objective", "primary_metric"))
-    prepared = {
-        form: prepare_folds(rows, training.cross_validation, training.seed, form)
-        for form in sorted({algorithm.FORM for algorithm in algorithms.values()})
-    }
-    cut = next(iter(prepared.values()))[1]
-    setting = rows.setting(training.seed)
-    samplers = {
-        name: Sampler(algorithm, training.sampling_algorithm, training.seed, measure.goal)
-        for name, algorithm in algorithms.items()
-    }
+    cut, said = cut_folds(rows, training.cross_validation, training.seed)
 
-    trials = list(context.trials.trials(context.fingerprint))
-    for trial in trials:
-        if trial.algorithm in samplers:
-            samplers[trial.algorithm].replay(trial)
-    limit = training.limits
-    seconds = parse_duration(limit.timeout).approximate_seconds if limit.timeout else math.inf
-    ended = "max_trials"
-    while len(trials) < limit.max_trials:
-        if context.stopping():
-            raise Interrupted(f"stopped after {len(trials)} trials, which are kept")
-        if trials and sum(trial.seconds for trial in trials) >= seconds:
-            ended = "timeout"
-            break
-        chosen = next_algorithm(tuple(algorithms), trials, measure)
-        if chosen is None:
-            break
-        best = best_trial(trials, measure)
-        sampler = samplers[chosen]
-        folds, _ = prepared[algorithms[chosen].FORM]
-        worst = None
-        if training.early_termination.type == "fold" and best is not None:
-            worst = min(best.scores) if measure.goal == "maximize" else max(best.scores)
-        trial = _try(
-            len(trials),
-            chosen,
-            algorithms[chosen],
-            sampler.ask(),
-            folds,
-            rows,
-            setting,
-            measure,
-            worst,
-        )
-        sampler.tell(None if trial.status == "failed" else statistics.fmean(trial.scores))
-        context.trials.add_trial(context.fingerprint, trial)
-        trials.append(trial)
-        context.emit(StepProgress(address, len(trials), limit.max_trials, _sentence(trial, trials, measure)))
-    return _output(trials, measure, cut, ended, context)
+    def prepare(form: Form, number: int) -> tuple[Rows, Rows]:
+        fold = prepared_fold(rows, *cut[number], form, training.seed)
+        asked = training.class_weights, training.sampling, rows.signature, training.seed
+        return weighted(fold.train, *asked), fold.validation
 
-
-def best_trial(trials: Sequence[Trial], measure: Metric) -> Trial | None:
-    """The finished trial with the best mean score, the earliest on a tie."""
-    sign = 1.0 if measure.goal == "maximize" else -1.0
-    done = [trial for trial in trials if trial.score is not None]
-    return max(done, key=lambda trial: sign * (trial.score or 0.0), default=None)
-
-
-def next_algorithm(names: Sequence[str], trials: Sequence[Trial], measure: Metric) -> str | None:
-    """Whose turn it is: in turn, and after `FAIR_TRIALS` each only those within the noise of the best.
-
-    The noise is the standard error of the best trial over its folds. An algorithm that only fails drops out; None
-    when all have.
-    """
-    counts = {name: [trial for trial in trials if trial.algorithm == name] for name in names}
-    alive = [
-        name
-        for name in names
-        if len(counts[name]) < GIVE_UP_AFTER or any(trial.status != "failed" for trial in counts[name])
-    ]
-    if not alive:
-        return None
+    with _folder(context) as folder:
+        folds = new_folds(folder, rows, cut, prepare)
+        if not context.executor.in_process:
+            for form in sorted({algorithm.FORM for algorithm in algorithms.values()}):
+                folds.complete(form)
+        reference = context.executor.share(folder)
+        known_here(reference, folds)
+        try:
+            loop = _Loop(
+                training, rows, algorithms, measure, folds, reference, key, address, context, tuple(warm)
+            )
+            with limited_threads(loop.threads):
+                loop.run()
+        finally:
+            forget(reference)
+    trials = tuple(loop.trials[number] for number in sorted(loop.trials))
     best = best_trial(trials, measure)
-    if best is not None and all(len(counts[name]) >= FAIR_TRIALS for name in alive):
-        noise = statistics.stdev(best.scores) / math.sqrt(len(best.scores)) if len(best.scores) > 1 else 0.0
-        near = []
-        for name in alive:
-            own = best_trial(counts[name], measure)
-            if own is not None and abs(own.score - best.score) <= noise:  # type: ignore[operator]
-                near.append(name)
-        alive = near
-    return min(alive, key=lambda name: len(counts[name]))
+    if best is None:
+        raise _nothing(trials)
+    return Found(trials, best, measure, said, loop.ended, tuple(warm))
 
 
-def _check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
+def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
+    """Raise StageError for an algorithm that cannot learn from these rows."""
     from tenure.ml.preprocessor import missing_values
 
     task = rows.signature.task
@@ -142,8 +150,8 @@ def _check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
         if not algorithm.MISSING_VALUES and missing_values(rows.recipe, algorithm.FORM):
             raise StageError(
                 "the algorithm does not take missing values",
-                f"features.numeric.missing_value_strategy is none, and {name} cannot learn from missing numbers",
-                "set it to median, or remove the algorithm",
+                f"the features leave missing values as they are, and {name} cannot learn from missing numbers",
+                "set features.numeric.missing_value_strategy to median, or remove the algorithm",
                 path=where,
             )
 
@@ -154,84 +162,335 @@ def _every_algorithm() -> dict[str, Algorithm]:
     return Algorithms.model_validate({name: {} for name in Algorithms.model_fields}).listed()
 
 
-def _try(
-    number: int,
-    name: str,
-    algorithm: Algorithm,
-    params: dict[str, Any],
-    folds: Sequence[PreparedFold],
-    rows: TrainingRows,
-    setting: Setting,
-    measure: Metric,
-    worst: float | None,
-) -> Trial:
-    """Fit and score the parameters fold by fold. A failure is a result like any other."""
-    from tenure.ml.metrics import score
-    from tenure.ml.predictor import predict_matrix
+@contextmanager
+def _folder(context: StageContext) -> Iterator[Path]:
+    """Where the prepared folds lie while they are needed: beside the state, which has room, or else where files of the
+    moment are kept."""
+    if context.cache is None:
+        with scratch() as folder:
+            yield folder
+        return
+    import tempfile
 
-    started = time.perf_counter()
-    scores: list[float] = []
-    learned: list[Mapping[str, float]] = []
-    note = ""
-    status = "done"
-    try:
-        for fold in folds:
-            fit = algorithm.fit(params, fold.train, setting, fold.validation)
-            predictions = predict_matrix(fit.estimator, fold.validation.matrix, rows.signature)
-            value = score(measure, fold.truth, predictions)
-            if math.isfinite(value):
-                scores.append(value)
-                learned.append(fit.learned)
-            if worst is not None and len(scores) >= 2 and len(scores) < len(folds):
-                mean = statistics.fmean(scores)
-                if measure.better(worst, mean):
-                    status = "stopped"
-                    break
-        if not scores:
-            status, note = "failed", f"{measure.name} is not defined on any fold"
-    except StageError:
-        raise
-    except Exception as error:  # whatever an algorithm does with unfortunate parameters
-        status, scores, note = (
-            "failed",
-            [],
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+    context.cache.mkdir(parents=True, exist_ok=True)
+    sweep(context.cache, "folds-*")
+    with tempfile.TemporaryDirectory(prefix="folds-", dir=context.cache, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@dataclass
+class _Loop:
+    """A search under way: what was asked for, what runs, and what is known."""
+
+    training: Training
+    rows: TrainingRows
+    algorithms: dict[str, Algorithm]
+    measure: Metric
+    folds: Folds
+    reference: str
+    key: str
+    address: str
+    context: StageContext
+    warm: tuple[Start, ...]
+    ended: str = "max_trials"
+    trials: dict[int, Trial] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        limits = self.training.limits
+        self._most = limits.max_trials
+        self._window = limits.max_concurrent_trials
+        self._seconds = _seconds(limits.timeout)
+        self._trial_seconds = _seconds(limits.trial_timeout)
+        self._names = self._order()
+        self._samplers = {
+            name: Sampler(
+                algorithm,
+                self.training.sampling_algorithm,
+                self.training.seed,
+                self.measure.goal,
+                self._starts(name, algorithm),
+            )
+            for name, algorithm in self.algorithms.items()
+        }
+        executor = self.context.executor
+        self._side_by_side = max(1, min(self._window, executor.workers))
+        large = self.rows.design.cells > _WORTH_THREADS
+        self.threads = max(1, executor.cores // self._side_by_side) if large else 1
+        cache = self.context.cache
+        self._cache = TrialCache(None if cache is None else cache / "trials.db")
+        self._about = digest(
+            [
+                self.rows.identity,
+                None if self.training.cross_validation is None
+                else self.training.cross_validation.model_dump(mode="json"),
+                None if self.training.sampling is None else self.training.sampling.model_dump(mode="json"),
+                self.training.class_weights,
+                self.measure.name,
+            ]
+        )  # fmt: skip
+        self._asked: Counter[str] = Counter()
+        self._exhausted: set[str] = set()
+        self._running: dict[Future[Outcome], _Running] = {}
+        self._next = self._told = 0
+        self.trials = {trial.number: trial for trial in self.context.trials.trials(self.key)}
+        self._foreign: set[int] = set()
+        self._began = time.monotonic() - max(
+            (trial.started + trial.seconds for trial in self.trials.values()), default=0.0
         )
-    found = {
-        key: round(statistics.fmean(item[key] for item in learned)) for key in (learned[0] if learned else {})
-    }
-    return Trial(
-        number=number,
-        algorithm=name,
-        params={**params, **found},
-        scores=tuple(scores),
-        score=statistics.fmean(scores) if status == "done" else None,
-        status=status,  # type: ignore[arg-type]
-        seconds=round(time.perf_counter() - started, 4),
-        note=note,
-    )
+
+    # ---- running -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until a limit is reached, or nothing is left to try."""
+        try:
+            while not self._over():
+                if self.context.stopping():
+                    raise Interrupted(f"stopped after {len(self.trials)} trials, which are kept")
+                if self._may_ask():
+                    self._ask()
+                else:
+                    self._wait()
+        finally:
+            for future in self._running:
+                self.context.executor.cancel(future)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _over(self) -> bool:
+        if self._elapsed() >= self._seconds and any(
+            trial.score is not None for trial in self.trials.values()
+        ):
+            self._cut_off()
+            self.ended = "timeout"
+            return True
+        finished = self._next >= self._most or not self._names
+        return finished and not self._running
+
+    def _may_ask(self) -> bool:
+        if self._next >= self._most or not self._names or len(self._running) >= self._side_by_side:
+            return False
+        return all(number in self.trials for number in range(self._told, self._next - self._window + 1))
+
+    def _ask(self) -> None:
+        """Choose the next trial from what may be known, and start it unless its result is known."""
+        number = self._next
+        for earlier in range(self._told, number - self._window + 1):
+            self._tell(self.trials[earlier])
+        self._told = max(self._told, number - self._window + 1)
+        known = [self.trials[earlier] for earlier in range(self._told)]
+        while True:
+            name = next_algorithm(self._names, known, self._asked, self.measure)
+            if name is None:
+                self._names = []
+                self.ended = "nothing left to try"
+                return
+            params = self._samplers[name].ask(number)
+            if params is not None:
+                break
+            self._names = [other for other in self._names if other != name]
+        self._next += 1
+        recorded = self.trials.get(number)
+        if recorded is not None:
+            self._asked[recorded.algorithm] += 1
+            if recorded.algorithm != name or any(recorded.params.get(key) != params[key] for key in params):
+                # Another version of the sampler proposes something else; what was tried counts.
+                self._samplers[name].tell(number, None)
+                self._foreign.add(number)
+            return
+        self._asked[name] += 1
+        self._start(number, name, params, known)
+
+    def _start(self, number: int, name: str, params: dict[str, Any], known: Sequence[Trial]) -> None:
+        algorithm = self.algorithms[name]
+        key = trial_key(self._about, name, algorithm, params, self.training.seed)
+        entry = self._cache.get(key) or Entry(())
+        bars = bars_for(self.training.early_termination.type, name, known, self.folds.count, self.measure)
+        started = self._elapsed()
+        run = _Running(number, name, params, key, started, len(entry.folds))
+        outcome = verdict(entry.folds, entry.curve, self.folds.count, bars, self.measure)
+        if outcome is not None:
+            self._finish(run, outcome, cached=True)
+            return
+        left = self._seconds - started if known else math.inf
+        seconds = min(self._trial_seconds, max(0.0, left))
+        limited = min(self._seconds, self._trial_seconds) < math.inf
+        apart = limited and algorithm.ROUNDS is None
+        apart = (
+            apart and self.rows.design.cells * algorithm.COST > _HEAVY and self.context.executor.in_process
+        )
+        if apart:
+            self.folds.complete(algorithm.FORM)
+        signature = self.rows.signature
+        task = Task(
+            algorithm=name,
+            block=algorithm.model_dump(mode="json"),
+            params=params,
+            folds=self.reference,
+            task=signature.task,
+            classes=len(signature.classes),
+            metric=self.measure.name,
+            seed=self.training.seed,
+            threads=self.threads,
+            bars=bars,
+            known=entry.folds,
+            curve=entry.curve,
+            seconds=None if seconds == math.inf else seconds,
+        )
+        self._running[self.context.executor.submit(run_trial, task, apart=apart)] = run
+
+    def _wait(self) -> None:
+        """Until something ends, or it is time to look whether it should."""
+        done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=lambda one: self._running[one].number):
+            run = self._running.pop(future)
+            self._finish(run, _outcome(future))
+        for future, run in list(self._running.items()):
+            if run.seen is None and future.running():
+                run.seen = time.monotonic()
+            if run.seen is not None and time.monotonic() - run.seen > self._trial_seconds + _GRACE_SECONDS:
+                self.context.executor.cancel(future)
+                del self._running[future]
+                self._finish(run, Outcome("out of time", ()))
+
+    def _cut_off(self) -> None:
+        """The time is up: what has ended counts, and what has not is left."""
+        wait(self._running, timeout=_LOOK_SECONDS)
+        for future, run in self._running.items():
+            if future.done():
+                self._finish(run, _outcome(future))
+            else:
+                self.context.executor.cancel(future)
+        self._running.clear()
+
+    def _finish(self, run: _Running, outcome: Outcome, *, cached: bool = False) -> None:
+        """Record a trial durably, and say so."""
+        if not cached and outcome.folds and outcome.status != "failed":
+            self._cache.put(run.key, Entry(outcome.folds, outcome.curve))
+        trial = self._recorded(run, outcome, cached)
+        self.context.trials.add_trial(self.key, trial)
+        self.trials[run.number] = trial
+        note = _sentence(trial, list(self.trials.values()), self.measure)
+        self.context.emit(StepProgress(self.address, len(self.trials), self._most, note))
+
+    def _recorded(self, run: _Running, outcome: Outcome, cached: bool) -> Trial:
+        folds = [fold for fold in outcome.folds if math.isfinite(fold.score)]
+        scores = tuple(fold.score for fold in folds)
+        out_of_time = outcome.status == "out of time"
+        return Trial(
+            number=run.number,
+            algorithm=run.algorithm,
+            params={**run.params, **self._learned(run, outcome)},
+            scores=() if outcome.status == "failed" else scores,
+            score=statistics.fmean(scores) if outcome.status == "done" else None,
+            status="stopped" if out_of_time else outcome.status,  # type: ignore[arg-type]
+            seconds=0.0 if cached else round(self._elapsed() - run.started, 4),
+            note="out of time" if out_of_time else outcome.note,
+            noise=folds[0].noise if len(folds) == 1 else None,
+            learned=tuple(fold.learned for fold in folds),
+            fold_seconds=tuple(fold.seconds for fold in folds),
+            curve=outcome.curve,
+            started=round(run.started, 4),
+            cached=cached,
+        )
+
+    def _learned(self, run: _Running, outcome: Outcome) -> dict[str, int]:
+        """What the folds found out, as the final fit is given it: their mean, and for rounds what more rows ask for."""
+        algorithm = self.algorithms[run.algorithm]
+        most = run.params.get(algorithm.ROUNDS or "", math.inf)
+        found: dict[str, list[float]] = {}
+        for fold, grown in zip(outcome.folds, self.folds.grown, strict=False):
+            for name, value in fold.learned.items():
+                stopped = name == "rounds" and value < most
+                found.setdefault(name, []).append(value * min(grown, _MOST_GROWTH) if stopped else value)
+        return {name: round(statistics.fmean(values)) for name, values in found.items()}
+
+    # ---- choosing ------------------------------------------------------------------------------------------------
+
+    def _order(self) -> list[str]:
+        """The algorithm that won last first, then the cheap before the dear, then as they are listed."""
+        first = self.warm[0].algorithm if self.warm else None
+        return sorted(self.algorithms, key=lambda name: (name != first, self.algorithms[name].COST))
+
+    def _starts(self, name: str, algorithm: Algorithm) -> list[dict[str, Any]]:
+        starts = [start.params for start in self.warm if start.algorithm == name]
+        return starts + [params for params in algorithm.starts() if params not in starts]
+
+    def _tell(self, trial: Trial) -> None:
+        score = self._told_score(trial)
+        if trial.number in self._foreign:
+            if score is not None and trial.algorithm in self._samplers:
+                self._samplers[trial.algorithm].adopt(trial.params, score)
+        elif trial.algorithm in self._samplers:
+            self._samplers[trial.algorithm].tell(trial.number, score)
+
+    def _told_score(self, trial: Trial) -> float | None:
+        """What the sampler learns of a trial: its score, or the mean of the folds it had when it was given up. One that
+        was given up before its first fold ended is as bad as the worst that is known."""
+        if trial.status == "failed":
+            return None
+        if trial.scores:
+            return statistics.fmean(trial.scores)
+        known = [
+            statistics.fmean(other.scores)
+            for number in range(trial.number)
+            if (other := self.trials[number]).scores and other.algorithm == trial.algorithm
+        ]
+        if not known:
+            return None
+        return min(known) if self.measure.goal == "maximize" else max(known)
+
+
+@dataclass
+class _Running:
+    """A trial that has been started: `seen` is when it was first seen running."""
+
+    number: int
+    algorithm: str
+    params: dict[str, Any]
+    key: str
+    started: float
+    known: int
+    seen: float | None = None
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    """How a trial ended; one whose process died has failed. Raises what is no fault of its parameters."""
+    from tenure.executors.apart import Ended
+
+    try:
+        return future.result()
+    except Ended as error:
+        return Outcome("failed", (), note=str(error))
+
+
+def _seconds(limit: str | None) -> float:
+    return parse_duration(limit).approximate_seconds if limit else math.inf
 
 
 def _sentence(trial: Trial, trials: Sequence[Trial], measure: Metric) -> str:
-    best = best_trial(trials, measure)
+    best = best_trial(sorted(trials, key=lambda one: one.number), measure)
     held = f"best {measure.name} {best.score:.4f} ({best.algorithm})" if best else "none has succeeded"
     if trial.score is not None:
         return f"{trial.algorithm} {trial.score:.4f}, {held}"
     return f"{trial.algorithm} {'given up' if trial.status == 'stopped' else 'failed'}, {held}"
 
 
-def _output(trials: Sequence[Trial], measure: Metric, cut: str, ended: str, context: StageContext) -> Output:
-    import msgspec
+def _nothing(trials: Sequence[Trial]) -> StageError:
+    reasons = sorted({f"{trial.algorithm}: {trial.note}" for trial in trials})
+    late = any(trial.note == "out of time" for trial in trials)
+    return StageError(
+        "no trial of the search was finished" if late else "every trial of the search failed",
+        "\n".join(reasons[:5]),
+        "raise training.limits.trial_timeout, or choose cheaper algorithms"
+        if late
+        else "check the features and the search spaces",
+        path=("training", "limits", "trial_timeout") if late else ("training", "algorithms"),
+    )
 
-    best = best_trial(trials, measure)
-    if best is None:
-        reasons = sorted({f"{trial.algorithm}: {trial.note}" for trial in trials})
-        raise StageError(
-            "every trial of the search failed",
-            "\n".join(reasons[:5]),
-            "check the features and the search spaces",
-            path=("training", "algorithms"),
-        )
+
+def _output(found: Found, context: StageContext) -> Output:
+    best, measure, trials = found.best, found.measure, found.trials
     per_algorithm = {}
     for name in dict.fromkeys(trial.algorithm for trial in trials):
         own = [trial for trial in trials if trial.algorithm == name]
@@ -251,11 +510,13 @@ def _output(trials: Sequence[Trial], measure: Metric, cut: str, ended: str, cont
             "trials": len(trials),
             "failed": sum(trial.status == "failed" for trial in trials),
             "stopped": sum(trial.status == "stopped" for trial in trials),
+            "cached": found.cached,
             "algorithms": per_algorithm,
-            "cross_validation": cut,
-            "ended_by": ended,
-            "seconds": round(sum(trial.seconds for trial in trials), 3),
+            "cross_validation": found.cut,
+            "ended_by": found.ended,
+            "warm_start": msgspec.to_builtins(found.warm),
+            "seconds": round(max(trial.started + trial.seconds for trial in trials), 3),
         },
         artifacts={"trials": context.artifacts.put(msgspec.json.encode(list(trials)))},
-        sentence=f"{best.algorithm}, {measure.name} {best.score:.4g} in {cut}, best of {len(trials)} trials",
+        sentence=f"{best.algorithm}, {measure.name} {best.score:.4g} in {found.cut}, best of {len(trials)} trials",
     )

@@ -77,30 +77,89 @@ class Limits(SpecModel):
     max_trials: int = field(Effect.RETRAIN, "Most trials, over all algorithms.", 30, ge=1, le=100_000)
     timeout: DurationText | None = field(
         Effect.RETRAIN,
-        "No trial starts after so much time; one always runs. Time limits make the result depend on the machine.",
+        "The search ends after so much time, running trials with it; one is always finished. Time limits make the "
+        "result depend on the machine.",
         None,
         examples=["2m"],
+    )
+    trial_timeout: DurationText | None = field(
+        Effect.RETRAIN,
+        "A trial that takes longer is stopped, wherever it is. Makes the result depend on the machine.",
+        None,
+        examples=["30s"],
+    )
+    max_concurrent_trials: int = field(
+        Effect.RETRAIN,
+        "Most trials at the same time. A trial is chosen without knowing the so many before it, on one core as on "
+        "many, so that the result does not depend on the machine: more is faster where there are cores, and searches "
+        "a little less cleverly.",
+        4,
+        ge=1,
+        le=256,
     )
 
 
 class CrossValidation(SpecModel):
     """How a trial is scored on rows it has not learned from."""
 
-    type: Literal["stratified", "kfold", "time_series"] | None = field(
+    type: Literal["stratified", "kfold", "time_series", "group", "holdout"] | None = field(
         Effect.RETRAIN,
-        "`stratified` keeps the shares of the classes, `time_series` learns from the past and is scored on the future. "
-        "When left out: time_series after a datetime split, else stratified for classes and kfold for numbers.",
+        "`stratified` keeps the shares of the classes, `time_series` learns from the past and is scored on the future, "
+        "`group` keeps rows of one `column` value together, `holdout` scores on a fifth of the rows, once. When left "
+        "out: time_series after a datetime split, group after a group split, holdout above 50,000 rows, else "
+        "stratified for classes and kfold for numbers.",
         None,
     )
-    folds: int = field(Effect.RETRAIN, "Number of folds: how often each trial is fitted.", 5, ge=2, le=50)
+    folds: int | None = field(
+        Effect.RETRAIN,
+        "Number of folds: how often each trial is fitted. When left out 5, or 3 above 5,000 rows.",
+        None,
+        ge=2,
+        le=50,
+        examples=[5],
+    )
+    repeats: int = field(
+        Effect.RETRAIN,
+        "How often the rows are cut into folds anew, for steadier scores on few rows. Not for time_series and holdout.",
+        1,
+        ge=1,
+        le=20,
+    )
+    column: str | None = field(
+        Effect.RETRAIN,
+        "For `group`: the column whose values stay together, of a customer say. By default that of a group split.",
+        None,
+        examples=["customer_id"],
+    )
+    gap: DurationText | None = field(
+        Effect.RETRAIN,
+        "For `time_series`: rows so shortly before those that are scored on are not learned from, as their outcome "
+        "would not be known yet.",
+        None,
+        examples=["7d"],
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_type(self) -> Self:
+        if self.column is not None and self.type not in (None, "group"):
+            raise FieldProblem(f"{self.type} folds have no column", at=("column",), hint="type: group")
+        if self.gap is not None and self.type not in (None, "time_series"):
+            raise FieldProblem(f"{self.type} folds have no gap", at=("gap",), hint="type: time_series")
+        if self.type == "holdout" and self.folds is not None:
+            raise FieldProblem("a holdout is one fold", at=("folds",), hint="remove folds")
+        if self.type in ("time_series", "holdout") and self.repeats > 1:
+            raise FieldProblem(f"{self.type} has nothing to repeat", at=("repeats",), hint="remove repeats")
+        return self
 
 
 class EarlyTermination(SpecModel):
     """When a trial that does badly is given up."""
 
-    type: Literal["fold", "none"] = field(
+    type: Literal["fold", "median", "hyperband", "none"] = field(
         Effect.RETRAIN,
-        "`fold` gives a trial up when, after two folds or more, its mean is worse than the worst fold of the best one.",
+        "`fold` gives a trial up when, after two folds or more, its mean is worse than the worst fold of the best one. "
+        "`median` when it is worse than half of the earlier ones after as many folds, or rounds of boosting. "
+        "`hyperband` is `fold`, and lets a third of the trials of boosting on after 10, 30, 90, 270 and 810 rounds.",
         "fold",
     )
 
@@ -114,15 +173,18 @@ class Training(SpecModel):
         "The algorithms to search among, each with its search space.",
         examples=[{"xgboost": {}, "logistic_regression": {}}],
     )
-    sampling_algorithm: Literal["tpe", "random"] = field(
+    sampling_algorithm: Literal["tpe", "random", "grid", "qmc"] = field(
         Effect.RETRAIN,
-        "`tpe` learns from earlier trials where to look next, `random` does not.",
+        "`tpe` learns from earlier trials where to look next, `random` does not, `qmc` spreads its points more evenly. "
+        "All three begin with sets of parameters that are known to be good. `grid` tries all combinations, with five "
+        "values of a range, in an order drawn by the seed.",
         "tpe",
     )
     limits: Limits = field(Effect.RETRAIN, "When the search ends.", Limits)
     cross_validation: CrossValidation | None = field(
         Effect.RETRAIN,
-        "How a trial is scored. When left out: 5 folds, or the validation part where the split has one.",
+        "How a trial is scored. When left out: by the validation part where the split has one, else by folds whose "
+        "kind and number follow from the data.",
         None,
         examples=[{"type": "stratified", "folds": 5}],
     )
@@ -159,6 +221,11 @@ class Training(SpecModel):
         "Prediction intervals for a target that is a number.",
         None,
         examples=[{"type": "conformal", "confidence": 0.9}],
+    )
+    warm_start: bool = field(
+        Effect.RETRAIN,
+        "Whether a search begins with what won the last one, and the best of its other trials.",
+        True,
     )
     seed: int = field(
         Effect.RETRAIN,

@@ -1,0 +1,184 @@
+"""One trial: parameters fitted and scored fold by fold, until it is done, hopeless, or out of time.
+
+What a trial comes to depends on its task alone. It runs in a thread, in another process or on another machine.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tenure.core.errors import StageError
+from tenure.stages.training.algorithm import Setting, limited_threads
+
+if TYPE_CHECKING:
+    from tenure.ml.metrics import Metric
+    from tenure.stages.training.prepared import Folds
+
+RUNGS = (10, 30, 90, 270, 810)
+"""Numbers of rounds at which the loss on the first fold is kept, and trials are compared."""
+_BLOCKS = 5
+"""Parts of a single validation fold whose spread says how noisy its score is."""
+
+
+class FoldScore(msgspec.Struct, frozen=True):
+    """What one fold came to: score, noise of it (None where the folds tell), what the fit found out, and its time."""
+
+    score: float
+    seconds: float
+    learned: dict[str, float] = {}
+    noise: float | None = None
+
+
+class Bars(msgspec.Struct, frozen=True):
+    """What a trial has to reach in order to go on: after so many folds with its mean so far, and on the first fold
+    after so many rounds with its loss. Fixed when the trial starts."""
+
+    means: dict[int, float] = {}
+    losses: dict[int, float] = {}
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Everything a trial is made from. `folds` refers to the prepared folds, `known` are those scored before, `curve`
+    the losses of the first. `seconds` is the time it has, None for as much as it takes."""
+
+    algorithm: str
+    block: dict[str, Any]
+    params: dict[str, Any]
+    folds: str
+    task: str
+    classes: int
+    metric: str
+    seed: int
+    threads: int
+    bars: Bars = Bars()
+    known: tuple[FoldScore, ...] = ()
+    curve: dict[int, float] = {}
+    seconds: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a trial ended. `folds` are the scores it has, `curve` the losses of its first fold by rung."""
+
+    status: Literal["done", "stopped", "failed", "out of time"]
+    folds: tuple[FoldScore, ...]
+    curve: dict[int, float] = {}
+    note: str = ""
+
+
+def verdict(
+    folds: Sequence[FoldScore], curve: dict[int, float], total: int, bars: Bars, measure: Metric
+) -> Outcome | None:
+    """How a trial ends that has these scores; None while it goes on.
+
+    Scores of more folds than it would have got to are left out, so that what was kept of an earlier trial comes to the
+    same as trying again.
+    """
+    for rung, bar in sorted(bars.losses.items()):
+        if rung in curve and curve[rung] > bar:
+            return Outcome("stopped", (), curve, f"behind after {rung} rounds")
+    scores: list[float] = []
+    for number, fold in enumerate(folds, start=1):
+        if math.isfinite(fold.score):
+            scores.append(fold.score)
+        if not scores or number == total or number not in bars.means:
+            continue
+        if measure.better(bars.means[number], statistics.fmean(scores)):
+            return Outcome("stopped", tuple(folds[:number]), curve, f"behind after {number} of {total} folds")
+    if len(folds) < total:
+        return None
+    if not scores:
+        return Outcome("failed", (), curve, f"{measure.name} is not defined on any fold")
+    return Outcome("done", tuple(folds), curve)
+
+
+def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
+    """Fit and score fold after fold. A failure is a result like any other; StageErrors are raised."""
+    from tenure.ml.metrics import metric
+    from tenure.stages.training.algorithms import Algorithms
+    from tenure.stages.training.prepared import folds_at
+
+    ends = math.inf if task.seconds is None else time.monotonic() + task.seconds
+    folds = folds_at(task.folds)
+    measure = metric(task.metric, folds.signature.task)
+    algorithm = Algorithms.model_validate({task.algorithm: task.block}).listed()[task.algorithm]
+    setting = Setting(task.task, task.classes, task.seed, task.threads, task.metric)
+    scored, curve = list(task.known), dict(task.curve)
+
+    def late() -> bool:
+        return stopping() or time.monotonic() >= ends
+
+    try:
+        with limited_threads(task.threads):
+            while (end := verdict(scored, curve, folds.count, task.bars, measure)) is None:
+                if late():
+                    return Outcome("out of time", tuple(scored), curve)
+                watch = _Watch(late, task.bars.losses if not scored else {})
+                started = time.perf_counter()
+                fold = folds.fold(algorithm.FORM, len(scored))
+                fit = algorithm.fit(task.params, fold.train, replace(setting, watch=watch), fold.validation)
+                if not scored:
+                    curve = watch.curve
+                if watch.late:
+                    return Outcome("out of time", tuple(scored), curve)
+                if watch.behind:
+                    continue  # the verdict says so
+                value, noise = _score(fit.estimator, fold.validation, folds, measure, alone=folds.count == 1)
+                seconds = round(time.perf_counter() - started, 4)
+                scored.append(FoldScore(value, seconds, dict(fit.learned), noise))
+    except StageError:
+        raise
+    except Exception as error:  # whatever an algorithm does with unfortunate parameters
+        said = str(error).splitlines()[0] if str(error) else ""
+        return Outcome("failed", tuple(scored), curve, f"{type(error).__name__}: {said}")
+    return end
+
+
+class _Watch:
+    """Looks at each round of a fit: keeps the loss at the rungs, and stops it when it is behind or out of time."""
+
+    def __init__(self, late: Callable[[], bool], bars: dict[int, float]) -> None:
+        self._late, self._bars = late, bars
+        self.curve: dict[int, float] = {}
+        self.late = self.behind = False
+
+    def __call__(self, rounds: int, loss: float) -> bool:
+        if rounds in RUNGS and math.isfinite(loss):
+            self.curve[rounds] = float(loss)
+            self.behind = loss > self._bars.get(rounds, math.inf)
+        self.late = self.late or self._late()
+        return self.late or self.behind
+
+
+def _score(
+    estimator: Any, rows: Any, folds: Folds, measure: Metric, *, alone: bool
+) -> tuple[float, float | None]:
+    """The score on validation rows, and its standard error where there is no other fold to tell."""
+    import numpy as np
+
+    from tenure.ml.formulas import Scored
+    from tenure.ml.metrics import value_of
+    from tenure.ml.predictor import predict_matrix
+
+    said = predict_matrix(estimator, rows.matrix, folds.signature)
+    if said.probabilities is None:
+        scored = Scored(np.asarray(rows.target, dtype=np.float64), np.asarray(said.labels), None, 0)
+    else:
+        guess = said.probabilities.argmax(axis=1)
+        scored = Scored(np.asarray(rows.target), guess, said.probabilities, len(folds.signature.classes))
+    value = value_of(measure, scored)
+    if not alone:
+        return value, None
+    # Every fifth row makes a part: rows next to one another may be alike.
+    total = len(rows.target)
+    parts = np.zeros((total, _BLOCKS))
+    parts[np.arange(total), np.arange(total) % _BLOCKS] = 1.0
+    values = measure.formula(scored, parts)
+    values = values[np.isfinite(values)]
+    return value, float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
