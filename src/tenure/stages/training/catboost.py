@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting
-from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Uniform, Value
+from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Takes, Uniform, Value
 
 _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
 
@@ -17,29 +17,29 @@ _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"
 class CatBoostSpace(SpecModel):
     """Parameters of CatBoost that are searched."""
 
-    learning_rate: Dimension = field(
+    learning_rate: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN,
         "How much each tree corrects; smaller needs more trees.",
         LogUniform(type="loguniform", low=0.02, high=0.3),
     )
-    depth: Dimension = field(
+    depth: Annotated[Dimension, Takes("whole", 1, 16)] = field(
         Effect.RETRAIN, "Depth of a tree: how many features can act together.", Int(type="int", low=3, high=9)
     )
-    l2_leaf_reg: Dimension = field(
+    l2_leaf_reg: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN, "L2 penalty on leaf values.", LogUniform(type="loguniform", low=0.5, high=20)
     )
-    random_strength: Dimension = field(
+    random_strength: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN,
         "How much chance there is in the choice of splits; more is more cautious.",
         LogUniform(type="loguniform", low=0.1, high=5),
     )
-    subsample: Dimension = field(
+    subsample: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN, "Share of the rows each tree sees.", Uniform(type="uniform", low=0.5, high=1.0)
     )
-    rsm: Dimension = field(
+    rsm: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN, "Share of the features each split sees.", Uniform(type="uniform", low=0.4, high=1.0)
     )
-    n_estimators: Dimension = field(
+    n_estimators: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "Most trees; early stopping uses fewer. Without early stopping, the number of trees.",
         Fixed(type="fixed", value=500),

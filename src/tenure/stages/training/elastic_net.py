@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, Fixed, LogUniform, Uniform, Value
+from tenure.stages.training.space import Dimension, Fixed, LogUniform, Takes, Uniform, Value
 
 
 class ElasticNetSpace(SpecModel):
     """Parameters of the elastic net that are searched."""
 
-    alpha: Dimension = field(
+    alpha: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Strength of both penalties, for a target with a standard deviation of 1; larger is more cautious.",
         LogUniform(type="loguniform", low=0.00001, high=1.0),
     )
-    l1_ratio: Dimension = field(
+    l1_ratio: Annotated[Dimension, Takes("number", 0, 1)] = field(
         Effect.RETRAIN,
         "Share of the L1 penalty, which drops features; the rest is L2, which only shrinks them.",
         Uniform(type="uniform", low=0.05, high=1.0),
     )
-    max_iter: Dimension = field(
+    max_iter: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Most passes over the features.", Fixed(type="fixed", value=2000)
     )
 

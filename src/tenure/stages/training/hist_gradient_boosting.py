@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, Watch, limited_threads
-from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Uniform, Value
+from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Takes, Uniform, Value
 
 
 class HistGradientBoostingSpace(SpecModel):
     """Parameters of histogram gradient boosting that are searched."""
 
-    learning_rate: Dimension = field(
+    learning_rate: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN,
         "How much each tree corrects; smaller needs more trees.",
         LogUniform(type="loguniform", low=0.02, high=0.3),
     )
-    max_leaf_nodes: Dimension = field(
+    max_leaf_nodes: Annotated[Dimension, Takes("whole", 2)] = field(
         Effect.RETRAIN,
         "Most leaves of a tree: how many features can act together.",
         Int(type="int", low=4, high=128, log=True),
     )
-    min_samples_leaf: Dimension = field(
+    min_samples_leaf: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Fewest rows in a leaf; more is smoother.", Int(type="int", low=2, high=100, log=True)
     )
-    l2_regularization: Dimension = field(
+    l2_regularization: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN, "L2 penalty on leaf values.", LogUniform(type="loguniform", low=0.0001, high=20)
     )
-    max_features: Dimension = field(
+    max_features: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN, "Share of the features each split sees.", Uniform(type="uniform", low=0.3, high=1.0)
     )
-    max_iter: Dimension = field(
+    max_iter: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "Most rounds, each of one tree or one per class; early stopping uses fewer. Without early stopping, the number "
         "of rounds.",

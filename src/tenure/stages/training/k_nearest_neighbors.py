@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting
-from tenure.stages.training.space import Choice, Dimension, Int, Value
+from tenure.stages.training.space import Choice, Dimension, Int, Takes, Value
 
 
 class KNearestNeighborsSpace(SpecModel):
     """Parameters of the nearest neighbours that are searched."""
 
-    n_neighbors: Dimension = field(
+    n_neighbors: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "How many neighbours are asked; more is smoother.",
         Int(type="int", low=1, high=100, log=True),
     )
-    weights: Dimension = field(
+    weights: Annotated[Dimension, Takes("word", words=("uniform", "distance"))] = field(
         Effect.RETRAIN,
         "`uniform` lets all neighbours count the same, `distance` lets nearer ones count more.",
         Choice(type="choice", choices=("uniform", "distance")),
     )
-    metric: Dimension = field(
+    metric: Annotated[Dimension, Takes("word", words=("euclidean", "manhattan"))] = field(
         Effect.RETRAIN,
         "How far rows are apart: `manhattan` adds differences up, `euclidean` is the straight line.",
         Choice(type="choice", choices=("euclidean", "manhattan")),

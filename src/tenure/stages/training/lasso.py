@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting
 from tenure.stages.training.elastic_net import coordinate_descent
-from tenure.stages.training.space import Dimension, Fixed, LogUniform, Value
+from tenure.stages.training.space import Dimension, Fixed, LogUniform, Takes, Value
 
 
 class LassoSpace(SpecModel):
     """Parameters of the lasso that are searched."""
 
-    alpha: Dimension = field(
+    alpha: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Strength of the L1 penalty, for a target with a standard deviation of 1; larger leaves fewer features.",
         LogUniform(type="loguniform", low=0.00001, high=0.3),
     )
-    max_iter: Dimension = field(
+    max_iter: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Most passes over the features.", Fixed(type="fixed", value=2000)
     )
 

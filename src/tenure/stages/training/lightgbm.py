@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting
-from tenure.stages.training.space import Choice, Dimension, Fixed, Int, LogUniform, Uniform, Value
+from tenure.stages.training.space import Choice, Dimension, Fixed, Int, LogUniform, Takes, Uniform, Value
 
 _LOSSES = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}
 _ROWS = {"verbosity": -1, "feature_pre_filter": False}
@@ -19,35 +19,37 @@ _ROWS = {"verbosity": -1, "feature_pre_filter": False}
 class LightGbmSpace(SpecModel):
     """Parameters of LightGBM that are searched."""
 
-    learning_rate: Dimension = field(
+    learning_rate: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN,
         "How much each tree corrects; smaller needs more trees.",
         LogUniform(type="loguniform", low=0.02, high=0.3),
     )
-    num_leaves: Dimension = field(
+    num_leaves: Annotated[Dimension, Takes("whole", 2, 131072)] = field(
         Effect.RETRAIN,
         "Most leaves of a tree: how many features can act together.",
         Int(type="int", low=4, high=192, log=True),
     )
-    min_child_samples: Dimension = field(
+    min_child_samples: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Fewest rows in a leaf; more is smoother.", Int(type="int", low=2, high=100, log=True)
     )
-    subsample: Dimension = field(
+    subsample: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN, "Share of the rows each tree sees.", Uniform(type="uniform", low=0.5, high=1.0)
     )
-    colsample_bytree: Dimension = field(
+    colsample_bytree: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN, "Share of the features each tree sees.", Uniform(type="uniform", low=0.4, high=1.0)
     )
-    reg_lambda: Dimension = field(
+    reg_lambda: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN, "L2 penalty on leaf values.", LogUniform(type="loguniform", low=0.001, high=20)
     )
-    reg_alpha: Dimension = field(Effect.RETRAIN, "L1 penalty on leaf values.", Fixed(type="fixed", value=0.0))
-    extra_trees: Dimension = field(
+    reg_alpha: Annotated[Dimension, Takes("number", 0)] = field(
+        Effect.RETRAIN, "L1 penalty on leaf values.", Fixed(type="fixed", value=0.0)
+    )
+    extra_trees: Annotated[Dimension, Takes("flag")] = field(
         Effect.RETRAIN,
         "Whether thresholds are drawn at random, as in extremely randomised trees.",
         Choice(type="choice", choices=(False, True)),
     )
-    n_estimators: Dimension = field(
+    n_estimators: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "Most trees; early stopping uses fewer. Without early stopping, the number of trees.",
         Fixed(type="fixed", value=500),

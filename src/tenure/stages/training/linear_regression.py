@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, Fixed, Value
+from tenure.stages.training.space import Dimension, Fixed, Takes, Value
 
 
 class LinearRegressionSpace(SpecModel):
     """Parameters of the linear regression. There is nothing to search unless a choice is given."""
 
-    fit_intercept: Dimension = field(
+    fit_intercept: Annotated[Dimension, Takes("flag")] = field(
         Effect.RETRAIN,
         "Whether there is a constant term; without one the prediction for all zeros is zero.",
         Fixed(type="fixed", value=True),
     )
-    positive: Dimension = field(
+    positive: Annotated[Dimension, Takes("flag")] = field(
         Effect.RETRAIN, "Whether no coefficient may be negative.", Fixed(type="fixed", value=False)
     )
 

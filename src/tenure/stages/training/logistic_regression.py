@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Uniform, Value
+from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Takes, Uniform, Value
 
 
 class LogisticRegressionSpace(SpecModel):
     """Parameters of the logistic regression that are searched."""
 
-    penalty: Dimension = field(
+    penalty: Annotated[Dimension, Takes("word", words=("l2", "l1", "elasticnet"))] = field(
         Effect.RETRAIN,
         "`l2` shrinks all coefficients, `l1` drops features that add little, `elasticnet` does both. The last two take "
         "several times as long.",
         Choice(type="choice", choices=("l2", "l1", "elasticnet")),
     )
-    C: Dimension = field(
+    C: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Inverse strength of the penalty; smaller is more cautious.",
         # Far below, every probability nears the base rate while the ranking stays: roc_auc would not notice.
         LogUniform(type="loguniform", low=0.01, high=100),
     )
-    l1_ratio: Dimension = field(
+    l1_ratio: Annotated[Dimension, Takes("number", 0, 1)] = field(
         Effect.RETRAIN,
         "Share of the L1 penalty in `elasticnet`.",
         Uniform(type="uniform", low=0.1, high=0.9),
     )
-    max_iter: Dimension = field(Effect.RETRAIN, "Most steps of the solver.", Fixed(type="fixed", value=500))
+    max_iter: Annotated[Dimension, Takes("whole", 1)] = field(
+        Effect.RETRAIN, "Most steps of the solver.", Fixed(type="fixed", value=500)
+    )
 
 
 class LogisticRegression(Algorithm):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Choice, Dimension, Fixed, Int, LogUniform, Value
+from tenure.stages.training.space import Choice, Dimension, Fixed, Int, LogUniform, Takes, Value
 
 _LEFT_OVERS = ("_optimizer", "_random_state", "_no_improvement_count", "loss_curve_", "_best_coefs")
 
@@ -17,26 +17,26 @@ _LEFT_OVERS = ("_optimizer", "_random_state", "_no_improvement_count", "loss_cur
 class MlpSpace(SpecModel):
     """Parameters of the network that are searched."""
 
-    layers: Dimension = field(
+    layers: Annotated[Dimension, Takes("whole", 1, 5)] = field(
         Effect.RETRAIN, "Number of hidden layers.", Choice(type="choice", choices=(1, 2))
     )
-    units: Dimension = field(
+    units: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Units of each hidden layer.", Int(type="int", low=16, high=256, log=True)
     )
-    alpha: Dimension = field(
+    alpha: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN,
         "L2 penalty on the weights; larger is more cautious.",
         LogUniform(type="loguniform", low=0.000001, high=0.1),
     )
-    learning_rate_init: Dimension = field(
+    learning_rate_init: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Size of the first steps of Adam.",
         LogUniform(type="loguniform", low=0.0003, high=0.02),
     )
-    batch_size: Dimension = field(
+    batch_size: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Rows of one step.", Choice(type="choice", choices=(64, 128, 256))
     )
-    max_iter: Dimension = field(
+    max_iter: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "Most passes over the rows; early stopping uses fewer. Without early stopping, the number of passes.",
         Fixed(type="fixed", value=60),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, LogUniform, Value
+from tenure.stages.training.space import Dimension, LogUniform, Takes, Value
 
 
 class NaiveBayesSpace(SpecModel):
     """Parameters of naive Bayes that are searched."""
 
-    var_smoothing: Dimension = field(
+    var_smoothing: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN,
         "Share of the largest variance of a feature that is added to all; larger is more cautious.",
         LogUniform(type="loguniform", low=0.000000001, high=1.0),

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, Fixed, Int, Uniform, Value
+from tenure.stages.training.space import Dimension, Fixed, Int, Takes, Uniform, Value
 
 
 class RandomForestSpace(SpecModel):
     """Parameters of the random forest that are searched."""
 
-    n_estimators: Dimension = field(
+    n_estimators: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN,
         "Number of trees: more is never worse, only larger and slower.",
         Fixed(type="fixed", value=100),
     )
-    max_features: Dimension = field(
+    max_features: Annotated[Dimension, Takes("number", 0, 1, above=True)] = field(
         Effect.RETRAIN,
         "Share of the features considered at each split.",
         Uniform(type="uniform", low=0.1, high=1.0),
     )
-    min_samples_leaf: Dimension = field(
+    min_samples_leaf: Annotated[Dimension, Takes("whole", 1)] = field(
         Effect.RETRAIN, "Fewest rows in a leaf; more is smoother.", Int(type="int", low=1, high=20, log=True)
     )
-    max_depth: Dimension = field(
+    max_depth: Annotated[Dimension, Takes("whole", 0)] = field(
         Effect.RETRAIN, "Greatest depth of a tree; 0 for no limit.", Fixed(type="fixed", value=0)
     )
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, LogUniform, Value
+from tenure.stages.training.space import Dimension, LogUniform, Takes, Value
 
 
 class RidgeSpace(SpecModel):
     """Parameters of the ridge regression that are searched."""
 
-    alpha: Dimension = field(
+    alpha: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN,
         "Strength of the L2 penalty; larger is more cautious.",
         LogUniform(type="loguniform", low=0.001, high=1000),

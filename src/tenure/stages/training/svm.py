@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
 from tenure.stages.training.scaled_target import on_scaled_target
-from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Value
+from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Takes, Value
 
 _CALIBRATION_FOLDS = 3
 
@@ -19,22 +19,22 @@ _CALIBRATION_FOLDS = 3
 class SvmSpace(SpecModel):
     """Parameters of the support vector machine that are searched."""
 
-    kernel: Dimension = field(
+    kernel: Annotated[Dimension, Takes("word", words=("rbf", "linear"))] = field(
         Effect.RETRAIN,
         "`rbf` for curved boundaries, `linear` for straight ones, which takes far less time on many rows.",
         Choice(type="choice", choices=("rbf", "linear")),
     )
-    C: Dimension = field(
+    C: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Price of an error; smaller is more cautious.",
         LogUniform(type="loguniform", low=0.01, high=100),
     )
-    gamma: Dimension = field(
+    gamma: Annotated[Dimension, Takes("number", 0, above=True)] = field(
         Effect.RETRAIN,
         "Reach of a row with the kernel rbf, times the number of features; larger is nearer.",
         LogUniform(type="loguniform", low=0.05, high=20),
     )
-    epsilon: Dimension = field(
+    epsilon: Annotated[Dimension, Takes("number", 0)] = field(
         Effect.RETRAIN,
         "Error of a number that costs nothing, in standard deviations of the target.",
         Fixed(type="fixed", value=0.05),
