@@ -92,7 +92,8 @@ class Unfitted:
         The matrix may differ from what `transform` gives for these rows: a target encoding does not show an algorithm
         a row's own target. Raises StageError for a transform that needs a target when there is none.
         """
-        blocks, parts = [], []
+        blocks: list[Block] = []
+        parts: list[npt.NDArray[Any]] = []
         for columns, reads, configs in _groups(self.recipe, self.form):
             values = _values(columns, reads, design)
             steps = []
@@ -103,9 +104,16 @@ class Unfitted:
             block = Block(columns, reads, tuple(steps))
             if block.names():
                 blocks.append(block)
-                parts.append(values.astype(_DTYPES[self.form]))
-        matrix = np.hstack(parts) if parts else np.empty((design.rows, 0), _DTYPES[self.form])
-        return Preprocessor(self.form, blocks), matrix
+                parts.append(values)
+        fitted = Preprocessor(self.form, blocks)
+        matrix: npt.NDArray[Any] = np.empty((design.rows, len(fitted.names)), _DTYPES[self.form])
+        end = matrix.shape[1]
+        while parts:  # each is freed once it is copied
+            values = parts.pop()
+            matrix[:, end - values.shape[1] : end] = values
+            end -= values.shape[1]
+            del values
+        return fitted, matrix
 
 
 def preprocessor(recipe: Recipe, form: Form = "linear") -> Unfitted:

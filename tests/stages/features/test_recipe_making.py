@@ -164,7 +164,7 @@ def test_a_feature_that_gives_the_target_away_is_noted(tmp_path):
     late = [f"reason {v}" if v == "yes" else None for v in table["bought"].to_pylist()]
     value = Lab(tmp_path, table.append_column("outcome", pa.array(late)), "bought").make_features().value
     assert [note for note in value["notes"] if "alone predicts" in note] == [
-        "column outcome alone predicts the target without error: check that it is known in advance"
+        "column outcome alone predicts the target almost without error (AUC 1): check that it is known in advance"
     ]
 
 

@@ -32,11 +32,11 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     import msgspec
 
     from tenure.ml.columns import profile
-    from tenure.ml.design import derive
+    from tenure.ml.design import derive, design
     from tenure.ml.recipe import Recipe, encode
     from tenure.ml.signature import Signature
-    from tenure.ml.snapshot import PART, read_parts
-    from tenure.stages.features.leakage import suspicious
+    from tenure.ml.snapshot import PART, read_parts, target_codes, target_values
+    from tenure.stages.features.leakage import examine
     from tenure.stages.features.treating import interactions_of, treatments_of
 
     snapshot = context.records["data/snapshot"]
@@ -71,9 +71,6 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
             "list columns under features.include, or bring data with more of them",
             path=("features",),
         )
-    notes += suspicious(computed, recipe, table.column(target), facts["task"])
-    for note in notes:
-        context.emit(Note(address, note))
     signature = Signature(
         inputs=recipe.inputs,
         task=facts["task"],
@@ -81,6 +78,18 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
         classes=tuple(facts["classes"]),
         accepted=tuple(name for name in types if name not in used),
     )
+    codes = target_codes(target_values(table, signature), signature)
+    notes += examine(
+        features.leakage,
+        design(recipe, table),
+        recipe.reads,
+        codes,
+        len(signature.classes),
+        target,
+        facts.get("leakage", ()),
+    )
+    for note in notes:
+        context.emit(Note(address, note))
     described = msgspec.to_builtins(signature)
     blob = context.artifacts.put(encode(recipe))
     return Output(

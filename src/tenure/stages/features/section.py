@@ -23,6 +23,7 @@ from tenure.stages.base import (
     nothing_to_verify,
 )
 from tenure.stages.features.columns import ColumnFeatures
+from tenure.stages.features.leakage import Leakage
 
 if TYPE_CHECKING:
     from tenure.plan.view import Target
@@ -107,6 +108,7 @@ class Features(SpecModel):
         dict,
         examples=[{"zip": {"type": "categorical", "encoding": "target"}}],
     )
+    leakage: Leakage = field(Effect.RETRAIN, "What is done about columns that give the target away.", Leakage)
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> Self:
