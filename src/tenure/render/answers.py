@@ -56,13 +56,42 @@ class Failed(msgspec.Struct, frozen=True):
     error: Failure
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """A column that a proposed spec keeps from the model: what it was taken for, and why."""
+
+    column: str
+    taken_for: str
+    why: str
+
+
+class ProposedSpec(msgspec.Struct, frozen=True):
+    """What was proposed from a file of data. `whole` is false when only its beginning was read; `columns` are those the
+    model sees, `sensitive` and `personal` those marked as such."""
+
+    model: str
+    spec: str
+    rows: int
+    whole: bool
+    target: str
+    target_why: str
+    task: str
+    primary_metric: str
+    timestamp_column: str | None
+    split: str
+    columns: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    sensitive: tuple[str, ...]
+    personal: tuple[str, ...]
+
+
 class NewProject(msgspec.Struct, frozen=True):
-    """A project that was begun: the files that were written into its folder."""
+    """A project that was begun: the files that were written into its folder; `proposed` with a spec made from data."""
 
     folder: Path
     template: str
     ci: str
     files: tuple[str, ...]
+    proposed: ProposedSpec | None = None
 
 
 class Validation(msgspec.Struct, frozen=True):

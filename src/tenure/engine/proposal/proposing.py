@@ -1,0 +1,306 @@
+"""Everything a proposed spec says, decided: what each column is, what to check, how to split, what to train.
+
+`propose` reads the file once; `writing.spec_text` puts the proposal into YAML, with the reasons as comments.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from tenure.core.errors import TenureError
+from tenure.engine.proposal import meaning
+from tenure.engine.proposal.facts import Facts, facts_of
+from tenure.engine.proposal.reading import Read, read
+from tenure.engine.proposal.target import Chosen, choose, listed
+from tenure.ml.association import quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+FEWEST_ROWS = 20
+GIVES_AWAY = 0.95
+STRONG = 0.5
+SMALL = 20_000
+_VIEW = "proposal"
+_HINTED = 0.05
+_TIME_WORDS = ("timestamp", "datetime", "time", "date", "day", "at", "event", "created", "month", "week")
+_AFTERWARDS = {"after", "afterwards", "outcome", "resolution", "resolved"}
+_FEWEST_INSTANTS = 30
+
+Left = Literal["personal", "leak", "identifier", "entity", "text", "constant", "empty"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column, and what was decided. `left` says why the model does not see it, with `why` as a sentence; `score` is
+    the share of the target it alone explains; `personal` and `sensitive` say how they were seen."""
+
+    facts: Facts
+    left: Left | None = None
+    why: str = ""
+    score: float | None = None
+    personal: str | None = None
+    sensitive: str | None = None
+
+
+class Split(msgspec.Struct, frozen=True):
+    """How the rows are divided, and why."""
+
+    type: Literal["datetime", "hash", "stratified", "random"]
+    column: str | None
+    why: str
+
+
+class Algorithm(msgspec.Struct, frozen=True):
+    """One algorithm to search, and why."""
+
+    name: str
+    why: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What a proposed spec says. `timestamp` is the column of event times, `key` the one that identifies a row."""
+
+    file: str
+    read: Read
+    rows: int
+    target: Chosen
+    columns: tuple[Column, ...]
+    split: Split
+    algorithms: tuple[Algorithm, ...]
+    timestamp: str | None
+    timestamp_why: str
+    key: str | None
+
+    @property
+    def left_out(self) -> tuple[Column, ...]:
+        """Columns the model does not see, in the order of the file."""
+        return tuple(column for column in self.columns if column.left)
+
+    @property
+    def seen(self) -> tuple[Column, ...]:
+        """Columns the model sees."""
+        return tuple(
+            column for column in self.columns if not column.left and column.facts.name != self.target.name
+        )
+
+
+def propose(file: Path, target: str | None = None) -> Proposal:
+    """Read a file of data and decide what a spec should say of it.
+
+    Raises TenureError for a file that cannot be read, and when the target is neither given nor to be guessed.
+    """
+    import duckdb
+
+    found = read(file)
+    table = found.table
+    if table.num_rows < FEWEST_ROWS or table.num_columns < 2:
+        rows = f"{table.num_rows} row{'' if table.num_rows == 1 else 's'}"
+        raise TenureError(
+            "There is not enough data to propose a model.",
+            f"{file.name} has {rows} and {table.num_columns} usable column(s); "
+            f"at least {FEWEST_ROWS} rows and a column besides the target are needed.",
+            "Bring more rows, or begin with an empty spec: tenure init DIR",
+        )
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register(_VIEW, table)
+        facts = facts_of(connection, _VIEW, table)
+        chosen = choose(facts, table, target)
+        timestamp, timestamp_why = _event_time(facts, chosen.name)
+        columns = _columns(connection, facts, chosen, timestamp, found.times_as_text)
+        split = _split(connection, columns, chosen, timestamp, facts)
+    if not any(not column.left for column in columns if column.facts.name != chosen.name):
+        raise TenureError(
+            "No column is left to learn from.",
+            "; ".join(f"{column.facts.name}: {column.why}" for column in columns if column.left)[:600],
+            f"Bring data that describe the rows, or name another target: --target COLUMN\n{listed(facts)}",
+        )
+    return Proposal(
+        file=file.name,
+        read=found,
+        rows=table.num_rows,
+        target=chosen,
+        columns=columns,
+        split=split,
+        algorithms=_algorithms(chosen, table.num_rows),
+        timestamp=timestamp,
+        timestamp_why=timestamp_why,
+        key=_key(columns),
+    )
+
+
+def _event_time(facts: Mapping[str, Facts], target: str) -> tuple[str | None, str]:
+    """The column that says when a row happened: without a gap, and no date of birth."""
+    found = []
+    for position, fact in enumerate(facts.values()):
+        said = meaning.words(fact.name)
+        born = {"birth", "born", "dob", "birthdate", "birthday"} & set(said)
+        if fact.type == "timestamp" and not fact.nulls and not born and fact.name != target:
+            named = next((rank for rank, word in enumerate(_TIME_WORDS) if word in said), len(_TIME_WORDS))
+            found.append((named, position, fact))
+    if not found:
+        return None, ""
+    fact = min(found, key=lambda item: item[:2])[2]
+    return (
+        fact.name,
+        f"{fact.distinct:,} different times from {fact.minimum:%Y-%m-%d} to {fact.maximum:%Y-%m-%d}",
+    )
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection,
+    facts: Mapping[str, Facts],
+    target: Chosen,
+    timestamp: str | None,
+    texts: tuple[str, ...],
+) -> tuple[Column, ...]:
+    scores = _scores(connection, facts, target)
+    columns = []
+    for name, fact in facts.items():
+        column = Column(
+            fact,
+            score=scores.get(name),
+            personal=meaning.personal(fact),
+            sensitive=meaning.sensitive(fact),
+        )
+        if name != target.name:
+            left = _left_out(connection, column, target, timestamp)
+            if left is None and name in texts and name != timestamp:
+                left = "text", "times written as text; make it a column of times where the file is written"
+            if left is not None:
+                column = msgspec.structs.replace(column, left=left[0], why=left[1])
+        columns.append(column)
+    return tuple(columns)
+
+
+def _left_out(
+    connection: duckdb.DuckDBPyConnection, column: Column, target: Chosen, timestamp: str | None
+) -> tuple[Left, str] | None:
+    """Why the model should not see a column; None when it should."""
+    fact, score = column.facts, column.score or 0.0
+    if fact.known == 0:
+        return "empty", "no value in any row"
+    if fact.constant:
+        return "constant", "the same in every row"
+    if column.personal:
+        return "personal", f"personal data, {column.personal}"
+    if score >= GIVES_AWAY:
+        return "leak", f"alone explains {_percent(score)} of the target: known only afterwards?"
+    if score >= _HINTED and _named_after(fact.name, target.name):
+        return "leak", f"named like something known only afterwards; explains {_percent(score)} of the target"
+    if timestamp is not None and fact.type == "timestamp" and fact.name != timestamp:
+        later = _share_later(connection, fact.name, timestamp)
+        if later > 0.9:
+            return (
+                "leak",
+                f"lies after {timestamp} in {_percent(later)} of the rows: not known yet when it happens",
+            )
+    if meaning.entity(fact):
+        return (
+            "entity",
+            f"{fact.distinct:,} different ones, {fact.rows / fact.distinct:.3g} rows each: to group by, not to learn",
+        )
+    if why := meaning.identifier(fact):
+        return "identifier", f"an identifier: {why}"
+    if why := meaning.free_text(fact):
+        return "text", why
+    return None
+
+
+def _named_after(name: str, target: str) -> bool:
+    said, wanted = set(meaning.words(name)), set(meaning.words(target))
+    generic = wanted & {"target", "label", "y", "class", "outcome", "response"}
+    return bool(said & _AFTERWARDS) or (not generic and wanted < said)
+
+
+def _scores(
+    connection: duckdb.DuckDBPyConnection, facts: Mapping[str, Facts], target: Chosen
+) -> dict[str, float]:
+    from tenure.ml.association import Kind, associations
+
+    kinds: dict[str, Kind] = {}
+    for name, fact in facts.items():
+        if name != target.name and fact.known and not fact.constant:
+            plain = fact.type in ("string", "boolean")
+            kinds[name] = "category" if plain else "time" if fact.type == "timestamp" else "number"
+    found = associations(connection, _VIEW, kinds, target.name, classes=target.task == "classification")
+    return {item.column: item.score for item in found}
+
+
+def _split(
+    connection: duckdb.DuckDBPyConnection,
+    columns: tuple[Column, ...],
+    target: Chosen,
+    timestamp: str | None,
+    facts: Mapping[str, Facts],
+) -> Split:
+    entity = next((column for column in columns if column.left == "entity"), None)
+    reason = "the rows have no time"
+    if timestamp is not None:
+        if facts[timestamp].distinct < _FEWEST_INSTANTS:
+            reason = f"{facts[timestamp].distinct} different times are too few to split by"
+        elif not _classes_at_all_times(connection, target, timestamp):
+            reason = "not by time, since some classes occur only early or only late"
+        else:
+            return Split("datetime", None, "the latest rows judge the model, as the future will")
+    if entity is not None:
+        name = entity.facts.name
+        return Split(
+            "hash", name, f"all rows of one {name} stay together, or the model would know them from training"
+        )
+    if target.task == "classification":
+        return Split("stratified", None, f"by chance within each class: {reason}")
+    return Split("random", None, f"by chance: {reason}")
+
+
+def _classes_at_all_times(connection: duckdb.DuckDBPyConnection, target: Chosen, timestamp: str) -> bool:
+    """Whether every class occurs in the first folds and in the test part of a split by time."""
+    if target.task == "regression":
+        return True
+    time = f"epoch_us({quoted(timestamp)})"
+    query = f"""
+        WITH cuts AS (SELECT quantile_disc({time}, 0.12) AS early, quantile_disc({time}, 0.82) AS late FROM {_VIEW})
+        SELECT bool_and(first <= early AND last >= late) FROM cuts, (
+            SELECT min({time}) AS first, max({time}) AS last FROM {_VIEW}
+            WHERE {quoted(target.name)} IS NOT NULL GROUP BY {quoted(target.name)})"""
+    return bool(connection.sql(query).fetchall()[0][0])
+
+
+def _share_later(connection: duckdb.DuckDBPyConnection, name: str, timestamp: str) -> float:
+    query = f"SELECT avg(({quoted(name)} > {quoted(timestamp)})::INTEGER) FROM {_VIEW} WHERE {quoted(name)} IS NOT NULL"
+    return float(connection.sql(query).fetchall()[0][0] or 0.0)
+
+
+def _algorithms(target: Chosen, rows: int) -> tuple[Algorithm, ...]:
+    boosting = "xgboost" if importlib.util.find_spec("xgboost") else "hist_gradient_boosting"
+    linear = "logistic_regression" if target.task == "classification" else "ridge"
+    found = [
+        Algorithm(boosting, "usually the best on tables"),
+        Algorithm(linear, "fast, and hard to beat where effects add up"),
+    ]
+    if rows <= SMALL:
+        found.insert(1, Algorithm("random_forest", f"robust on small tables ({rows:,} rows)"))
+    return tuple(found)
+
+
+def _key(columns: tuple[Column, ...]) -> str | None:
+    """The column to tell predictions by, when labels arrive later."""
+    for column in columns:
+        fact = column.facts
+        if (
+            column.left == "identifier"
+            and fact.unique
+            and not fact.nulls
+            and "id" in "".join(meaning.words(fact.name))
+        ):
+            return fact.name
+    return None
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
