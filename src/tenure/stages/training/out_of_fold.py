@@ -7,7 +7,7 @@ needs no fit at all. It holds predictions and the truth, no inputs.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class OutOfFold:
         return len(self.truth)
 
 
-def out_of_fold(folds: Sequence[PreparedFold], predicted: Callable[[PreparedFold], Predictions]) -> OutOfFold:
+def out_of_fold(folds: Iterable[PreparedFold], predicted: Callable[[PreparedFold], Predictions]) -> OutOfFold:
     """Predict the validation rows of each fold. `predicted` fits to the rows to learn from, and says what follows."""
     import numpy as np
 
@@ -49,6 +49,17 @@ def out_of_fold(folds: Sequence[PreparedFold], predicted: Callable[[PreparedFold
         truth.append(fold.validation.target)
         number.append(np.full(len(fold.validation.target), position))
     return OutOfFold(np.concatenate(said), np.concatenate(truth), np.concatenate(number))
+
+
+def together(found: Sequence[OutOfFold], shares: Sequence[float]) -> OutOfFold:
+    """The weighted mean of what several said of the same rows."""
+    import numpy as np
+
+    total = np.zeros_like(found[0].said)
+    for one, share in zip(found, shares, strict=True):
+        if share:
+            total += share * one.said
+    return OutOfFold(total, found[0].truth, found[0].fold)
 
 
 def encode(found: OutOfFold) -> bytes:

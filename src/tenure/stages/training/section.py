@@ -25,6 +25,7 @@ from tenure.stages.base import (
 from tenure.stages.training.adoption import Adopt
 from tenure.stages.training.algorithms import Algorithms
 from tenure.stages.training.answers import Wanted
+from tenure.stages.training.ensembling import GreedyEnsemble
 from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
 from tenure.stages.training.weighting import ClassWeights, Sampling
 
@@ -216,6 +217,12 @@ class Training(SpecModel):
         None,
         examples=[{"type": "maximize", "metric": "f1"}, {"type": "maximize", "value": "business"}],
     )
+    ensemble: GreedyEnsemble | None = field(
+        Effect.ADJUST,
+        "Let several of the best trials answer together instead of the best alone.",
+        None,
+        examples=[{"type": "greedy", "size": 5}],
+    )
     intervals: PredictionIntervals | None = field(
         Effect.ADJUST,
         "Prediction intervals for a target that is a number.",
@@ -254,6 +261,12 @@ def describe(resource: Resource) -> str:
 
 
 def _describe_model(block: Mapping[str, Any]) -> str:
+    ensemble = block.get("ensemble")
+    if ensemble is not None:
+        return (
+            f"fit the {ensemble['candidates']} best trials once per fold, and those that predict best together on the "
+            "whole training part"
+        )
     said = "fit the best trial on the whole training part"
     learned = [
         word
@@ -295,14 +308,14 @@ def declare(identity: Identity, section: Training) -> Iterable[Resource]:
     )
 
 
-_FINISHING = ("calibration", "decision_threshold", "intervals")
+_FINISHING = ("ensemble", "calibration", "decision_threshold", "intervals")
 _SEARCHED = tuple(name for name in Training.model_fields if name not in ("adopt", *_FINISHING))
 
 
 def _of_model(section: Training, identity: Identity) -> dict[str, SpecModel | Part | None]:
     """What the model is made from besides the search; the folds and the value of outcomes only where it uses them."""
     fields: tuple[str, ...] = ("seed", "class_weights", "sampling", *_FINISHING)
-    if wanted_of(section, {}).learns:
+    if section.ensemble is not None or wanted_of(section, {}).learns:
         fields += ("cross_validation",)
     threshold = section.decision_threshold
     valued = threshold is not None and threshold.value == "business"
@@ -336,7 +349,8 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
         from tenure.stages.training.adoption.taking import take_over
 
         return take_over(search, context)
-    from tenure.stages.training.fitting import Asked, fit_winner
+    from tenure.stages.training.fitting import fit_winner
+    from tenure.stages.training.members import Asked
 
     # The fields of the search are no part of the model's configuration, and decide nothing here.
     block = Training.model_validate({"algorithms": {"ridge": {}}} | resource.config["training"])
@@ -346,6 +360,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
         class_weights=block.class_weights,
         sampling=block.sampling,
         cross_validation=block.cross_validation,
+        ensemble=block.ensemble,
         wanted=wanted_of(block, resource.config.get("business", {}).get("value", {})),
     )
     return fit_winner(asked, resource.address, context)

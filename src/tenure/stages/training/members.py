@@ -1,0 +1,238 @@
+"""Which estimators answer, fitted: the winner of the search alone, or several trials as an ensemble.
+
+A fit is named by everything it is made from. When the last record has one of that name, it is taken from there with its
+out-of-fold predictions, and nothing is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tenure.core.digest import digest
+from tenure.core.errors import ArtifactError, StageError
+from tenure.stages.training.algorithm import Rows
+from tenure.stages.training.answers import Wanted
+from tenure.stages.training.ensembling import GreedyEnsemble, greedy, leading
+from tenure.stages.training.folding import cut_folds
+from tenure.stages.training.out_of_fold import OutOfFold, decode, out_of_fold, together
+from tenure.stages.training.preparation import PreparedFold, TrainingRows, fit_preprocessor, prepared_fold
+from tenure.stages.training.weighting import ClassWeights, Sampling, weighted
+
+if TYPE_CHECKING:
+    from tenure.ml.predictions import Predictions
+    from tenure.ml.predictor import Predictor
+    from tenure.stages.base import StageContext
+    from tenure.stages.training.algorithm import Algorithm
+    from tenure.stages.training.section import CrossValidation
+    from tenure.state.record import Record
+
+OUT_OF_FOLD = "out_of_fold"
+"""The artifact beside the files of the predictor, and what is recorded about it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the spec asks of the model. `version` is raised when equal inputs give another fit."""
+
+    seed: int
+    version: int
+    class_weights: ClassWeights | None = None
+    sampling: Sampling | None = None
+    cross_validation: CrossValidation | None = None
+    ensemble: GreedyEnsemble | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial of the search as it is fitted again: `settings` are what its block says besides the search space."""
+
+    name: str
+    params: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    score: float | None
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm with the settings of the spec."""
+        from tenure.stages.training.algorithms import Algorithms
+
+        return Algorithms.model_validate({self.name: dict(self.settings)}).listed()[self.name]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A predictor without postprocessing, and what it said out of fold (None where nobody asked).
+
+    `key` and `folds` name what both were made from. `fitted_again` and `predicted_again` are false for what was taken
+    from the last record. `facts` are figures of an ensemble.
+    """
+
+    predictor: Predictor
+    predicted: OutOfFold | None
+    key: str
+    folds: str
+    fitted_again: bool
+    predicted_again: bool
+    facts: Mapping[str, Any]
+
+
+def fitted_members(asked: Asked, rows: TrainingRows, context: StageContext) -> Fitted:
+    """The winner of the search, or an ensemble of its best trials, fitted to all rows. Raises StageError."""
+    search = context.records["training/search"]
+    candidates = _candidates(asked, search, context)
+    key = _key(asked, candidates, context)
+    folds = digest([key, _plain(asked.cross_validation)])
+    wants_folds = asked.wanted.learns or asked.ensemble is not None
+    predictor = _kept_predictor(key, context)
+    predicted = _kept_predictions(folds, rows, context) if wants_folds else None
+    known = context.previous.value.get("ensemble", {}) if context.previous is not None else {}
+    if asked.ensemble is None:
+        (winner,) = candidates
+        again = wants_folds and predicted is None
+        if again:
+            predicted = _out_of_fold(winner, rows, asked)
+        made = predictor or _fit(winner, rows, asked)
+        return Fitted(made, predicted, key, folds, predictor is None, again, {})
+    if predictor is not None and predicted is not None:
+        return Fitted(predictor, predicted, key, folds, False, False, {"ensemble": known})
+    return _ensemble(asked.ensemble, candidates, rows, asked, search, (key, folds))
+
+
+def _ensemble(
+    block: GreedyEnsemble,
+    candidates: Sequence[Candidate],
+    rows: TrainingRows,
+    asked: Asked,
+    search: Record,
+    names: tuple[str, str],
+) -> Fitted:
+    from tenure.ml.ensemble import Ensemble, Member
+    from tenure.ml.metrics import metric
+    from tenure.ml.predictor import Predictor
+
+    measure = metric(search.value["metric"], rows.signature.task)
+    said = [_out_of_fold(candidate, rows, asked) for candidate in candidates]
+    found = greedy([item.said for item in said], said[0].truth, said[0].fold, measure, block.size)
+    members, preprocessors, listed = [], {}, []
+    for candidate, share in zip(candidates, found.shares, strict=True):
+        if share:
+            one = _fit(candidate, rows, asked)
+            form = candidate.algorithm.FORM
+            members.append(Member(one.estimator, form, share))
+            # Fitted to the same rows in the same way, so that those of one form are equal.
+            preprocessors[form] = one.preprocessor
+            listed.append(
+                {
+                    "algorithm": candidate.name,
+                    "params": dict(candidate.params),
+                    "weight": share,
+                    "score": candidate.score,
+                }
+            )
+    predictor = Predictor(rows.recipe, rows.signature, None, Ensemble(tuple(members), preprocessors))
+    facts = {
+        "type": block.type,
+        "candidates": len(candidates),
+        "members": listed,
+        "metric": measure.name,
+        "score": found.score,
+        "alone": found.alone,
+    }
+    return Fitted(predictor, together(said, found.shares), *names, True, True, {"ensemble": facts})
+
+
+def _candidates(asked: Asked, search: Record, context: StageContext) -> list[Candidate]:
+    import msgspec
+
+    from tenure.ml.metrics import metric
+    from tenure.state.store import Trial
+
+    found = search.value
+    blocks = search.config.get("training", {}).get("algorithms", {})
+
+    def candidate(name: str, params: Mapping[str, Any], score: float | None) -> Candidate:
+        block = blocks.get(name, {})
+        return Candidate(name, params, {key: block[key] for key in block if key != "search_space"}, score)
+
+    if asked.ensemble is None:
+        return [candidate(found["algorithm"], found["params"], found["score"])]
+    task = context.records["features/recipe"].value["task"]
+    trials = msgspec.json.decode(context.artifacts.get(search.artifacts["trials"]), type=list[Trial])
+    best = leading(trials, metric(found["metric"], task), asked.ensemble.candidates)
+    return [candidate(trial.algorithm, trial.params, trial.score) for trial in best]
+
+
+def _fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
+    import numpy as np
+
+    from tenure.ml.predictor import Predictor
+
+    algorithm = candidate.algorithm
+    preprocessor, matrix = fit_preprocessor(rows, np.arange(rows.design.rows), algorithm.FORM, asked.seed)
+    train = _weighted(Rows(matrix, rows.codes), rows, asked)
+    fit = algorithm.fit(candidate.params, train, rows.setting(asked.seed), None)
+    return Predictor(rows.recipe, rows.signature, preprocessor, fit.estimator)
+
+
+def _out_of_fold(candidate: Candidate, rows: TrainingRows, asked: Asked) -> OutOfFold:
+    from tenure.ml.predictor import predict_matrix
+
+    algorithm, setting = candidate.algorithm, rows.setting(asked.seed)
+    cut, _ = cut_folds(rows, asked.cross_validation, asked.seed)
+
+    def predicted(fold: PreparedFold) -> Predictions:
+        # Without validation rows, as the final fit: what stops early by them is too sure of them.
+        fit = algorithm.fit(candidate.params, _weighted(fold.train, rows, asked), setting, None)
+        return predict_matrix(fit.estimator, fold.validation.matrix, rows.signature)
+
+    prepared = (prepared_fold(rows, train, test, algorithm.FORM, asked.seed) for train, test in cut)
+    return out_of_fold(prepared, predicted)
+
+
+def _weighted(train: Rows, rows: TrainingRows, asked: Asked) -> Rows:
+    return weighted(train, asked.class_weights, asked.sampling, rows.signature, asked.seed)
+
+
+# --- what the last record has -----------------------------------------------------------------------------------
+
+
+def _key(asked: Asked, candidates: Sequence[Candidate], context: StageContext) -> str:
+    """Everything that decides the estimators."""
+    inputs = [context.records[need].digest for need in ("data/snapshot", "features/recipe")]
+    chosen = [[one.name, dict(one.params), dict(one.settings)] for one in candidates]
+    # An ensemble is chosen by its folds.
+    together = None if asked.ensemble is None else [_plain(asked.ensemble), _plain(asked.cross_validation)]
+    about = [asked.version, asked.seed, asked.class_weights, _plain(asked.sampling), together]
+    return digest([about, inputs, chosen])
+
+
+def _plain(block: Any) -> Any:
+    return None if block is None else block.model_dump(mode="json")
+
+
+def _kept_predictor(key: str, context: StageContext) -> Predictor | None:
+    """That of the last record without its postprocessing; None where it is another one, or its files are lost."""
+    from tenure.ml.predictor import Predictor, load_recorded
+
+    previous = context.previous
+    if previous is None or previous.value.get("fitted_from") != key:
+        return None
+    try:
+        kept = load_recorded(previous.artifacts, context.artifacts)
+    except (ArtifactError, StageError):
+        return None
+    return Predictor(kept.recipe, kept.signature, kept.preprocessor, kept.estimator)
+
+
+def _kept_predictions(folds: str, rows: TrainingRows, context: StageContext) -> OutOfFold | None:
+    previous = context.previous
+    known = previous.value.get(OUT_OF_FOLD) if previous is not None else None
+    if previous is None or known is None or known["from"] != folds:
+        return None
+    try:
+        return decode(context.artifacts.get(previous.artifacts[OUT_OF_FOLD]), rows.signature)
+    except (ArtifactError, StageError):
+        return None
