@@ -37,12 +37,33 @@ def test_a_sound_document_has_no_findings() -> None:
             {"retirement": {"criteria": [{"type": "performance", "signal": "speed", "below": 0.5}]}},
             ("retirement", "criteria", 0, "signal"),
         ),
+        (
+            {"training": {"decision_threshold": {"type": "maximize", "value": "business"}}},
+            ("training", "decision_threshold", "value"),
+        ),
+        (
+            {
+                "business": {"value": {"currency": "EUR", "correct": 1}},
+                "training": {"decision_threshold": {"type": "maximize", "value": "business"}},
+            },
+            ("training", "decision_threshold", "value"),
+        ),
+        (
+            {"data": {"task": "regression"}, "training": {"class_weights": "balanced"}},
+            ("training", "class_weights"),
+        ),
     ],
 )
 def test_what_contradicts_across_sections_is_found_where_it_stands(
     changes: dict[str, Any], path: tuple[str | int, ...]
 ) -> None:
     assert [found for found, _ in findings(changes)] == [path]
+
+
+def test_a_threshold_by_value_has_one() -> None:
+    by_value = {"decision_threshold": {"type": "maximize", "value": "business"}}
+    worth = {"value": {"currency": "EUR", "true_positive": 5}}
+    assert findings({"training": by_value, "business": worth}) == []
 
 
 def test_every_finding_has_a_way_out() -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from tenure.core.diagnostics import Severity
 from tenure.lifecycle import Model
+from tenure.stages.business import BINARY as OUTCOMES
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -90,6 +91,36 @@ def criterion_signal_exists(document: Model) -> Iterator[Finding]:
             )
 
 
+def threshold_by_value_needs_values(document: Model) -> Iterator[Finding]:
+    """What is not known cannot be maximized."""
+    threshold = document.training.decision_threshold
+    if threshold is None or threshold.value != "business":
+        return
+    value = document.business.value if document.business else None
+    if value is None or all(getattr(value, outcome) is None for outcome in OUTCOMES):
+        yield Finding(
+            ("training", "decision_threshold", "value"),
+            "A threshold by value, and no value.",
+            "It is to maximize what outcomes are worth, and business.value does not say that of two classes.",
+            "Add for instance: business: {value: {currency: USD, true_positive: 120, false_positive: -15}}",
+        )
+
+
+def numbers_have_no_classes(document: Model) -> Iterator[Finding]:
+    """What asks for classes fails after a long search where the target is a number."""
+    if document.data.task != "regression":
+        return
+    asked = document.training
+    for name in ("class_weights", "sampling", "calibration", "decision_threshold"):
+        if getattr(asked, name) is not None:
+            yield Finding(
+                ("training", name),
+                "A number has no classes.",
+                f"data.task is regression, and training.{name} is about classes.",
+                f"Remove training.{name}.",
+            )
+
+
 def protected_is_not_retired(document: Model) -> Iterator[Finding]:
     """What must not end cannot be asked to end."""
     if document.lifecycle and document.lifecycle.prevent_destroy and document.state.value == "retired":
@@ -118,6 +149,8 @@ RULES: tuple[Callable[[Model], Iterator[Finding]], ...] = (
     retraining_needs_fresh_data,
     successor_is_another_model,
     criterion_signal_exists,
+    threshold_by_value_needs_values,
+    numbers_have_no_classes,
     protected_is_not_retired,
     renamed_from_another_name,
 )
