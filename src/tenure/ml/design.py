@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -167,9 +168,20 @@ def design(recipe: Recipe, table: pa.Table) -> Design:
 
 
 def _floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    if len(values) <= _FEW:
+        return np.array([_number(value) for value in values.to_pylist()])
     if not pa.types.is_float64(values.type):
         values = values.cast(pa.float64(), safe=False)
     return _bounded(np.array(values.to_numpy(), dtype=np.float64))
+
+
+def _number(value: float | None) -> float:
+    """One number as `_bounded` has it."""
+    if value is None or not math.isfinite(value):
+        return math.nan
+    if abs(value) > LARGEST:
+        return math.copysign(LARGEST, value)
+    return float(value)
 
 
 def _bounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

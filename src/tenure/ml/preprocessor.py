@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from tenure.core.errors import StageError
 from tenure.ml.design import Design, Text
 from tenure.ml.recipe import Form, Reads, Recipe
+from tenure.ml.selection import selection_of
 from tenure.ml.transforms import AnyTransform, transform_of
-from tenure.ml.transforms.base import Learned, Target
+from tenure.ml.transforms.base import Action, Learned, Target
 
 FORMAT = 1
 _DTYPES: dict[Form, type] = {"linear": np.float64, "tree": np.float32}
@@ -46,30 +47,44 @@ class Block:
 
 class Preprocessor:
     """A fitted recipe in one form: from a `Design` to a matrix (rows, features), float64 for `linear` and float32 for
-    `tree`. Safe to call from several threads."""
+    `tree`. Safe to call from several threads.
 
-    def __init__(self, form: Form, blocks: Sequence[Block]) -> None:
+    `kept` are the positions of the features that a selection left, ascending; None where there was none.
+    """
+
+    def __init__(
+        self, form: Form, blocks: Sequence[Block], kept: npt.NDArray[np.int64] | None = None
+    ) -> None:
         self.form = form
         self.blocks = tuple(blocks)
-        self.names = [named for block in self.blocks for named in block.names()]
+        self.kept = kept
+        self.all_names = [named for block in self.blocks for named in block.names()]
+        """Name and source column of each feature before the selection."""
+        self.names = self.all_names if kept is None else [self.all_names[position] for position in kept]
         """Name and source column of each feature, in the order of the matrix."""
         self._dtype = _DTYPES[form]
-        self._actions = []
-        start = 0
+        self._actions: list[tuple[Block, list[Action], slice, Any]] = []
+        start = end = 0
         for block in self.blocks:
             width = len(block.names())
-            actions = [transform.compiled(learned) for transform, learned in block.steps]
-            self._actions.append((block, actions, slice(start, start + width)))
-            start += width
+            chosen: Any = slice(None)
+            if kept is not None:
+                chosen = kept[(kept >= start) & (kept < start + width)] - start
+                start += width
+                width = len(chosen)
+            if width:
+                actions = [transform.compiled(learned) for transform, learned in block.steps]
+                self._actions.append((block, actions, slice(end, end + width), chosen))
+            end += width
 
     def transform(self, design: Design) -> npt.NDArray[Any]:
         """The matrix of the features."""
         matrix: npt.NDArray[Any] = np.empty((design.rows, len(self.names)), dtype=self._dtype)
-        for block, actions, place in self._actions:
+        for block, actions, place, chosen in self._actions:
             values = _values(block.columns, block.reads, design)
             for action in actions:
                 values = action(values)
-            matrix[:, place] = values
+            matrix[:, place] = values[:, chosen]
         return matrix
 
 
@@ -113,7 +128,16 @@ class Unfitted:
             matrix[:, end - values.shape[1] : end] = values
             end -= values.shape[1]
             del values
-        return fitted, matrix
+        if self.recipe.selection is None:
+            return fitted, matrix
+        if target is None:
+            raise StageError(
+                "a selection needs a target",
+                "the rows it is fitted to come without one",
+                "remove features.selection",
+            )
+        kept = selection_of(self.recipe.selection).kept(matrix, target)
+        return Preprocessor(self.form, blocks, kept), np.ascontiguousarray(matrix[:, kept])
 
 
 def preprocessor(recipe: Recipe, form: Form = "linear") -> Unfitted:
@@ -124,6 +148,18 @@ def preprocessor(recipe: Recipe, form: Form = "linear") -> Unfitted:
 def feature_names(fitted: Preprocessor) -> list[tuple[str, str]]:
     """Name of each feature of the matrix, and the column (raw, derived or interaction) it comes from."""
     return list(fitted.names)
+
+
+def dropped_names(fitted: Preprocessor) -> list[tuple[str, str]]:
+    """Name and source column of each feature that a selection left out."""
+    staying = set(fitted.names)
+    return [named for named in fitted.all_names if named not in staying]
+
+
+def unused_inputs(fitted: Preprocessor, recipe: Recipe) -> list[str]:
+    """Features of the recipe that no feature of the matrix comes from, in the order of the recipe."""
+    used = {source for _, source in fitted.names}
+    return [name for name in recipe.features if name not in used]
 
 
 def missing_values(recipe: Recipe, form: Form) -> bool:
@@ -179,6 +215,7 @@ class _Fitted(msgspec.Struct, frozen=True):
     format: int
     form: Form
     blocks: tuple[_Block, ...]
+    kept: tuple[int, ...] | None = None
 
 
 def encode(fitted: Preprocessor) -> bytes:
@@ -197,7 +234,8 @@ def encode(fitted: Preprocessor) -> bytes:
         )
         for block in fitted.blocks
     )
-    return msgspec.msgpack.encode(_Fitted(FORMAT, fitted.form, blocks))
+    kept = None if fitted.kept is None else tuple(fitted.kept.tolist())
+    return msgspec.msgpack.encode(_Fitted(FORMAT, fitted.form, blocks, kept))
 
 
 def decode(data: bytes) -> Preprocessor:
@@ -220,7 +258,8 @@ def decode(data: bytes) -> Preprocessor:
             )
             for block in read.blocks
         ]
-        fitted = Preprocessor(read.form, blocks)
+        kept = None if read.kept is None else np.array(read.kept, dtype=np.int64)
+        fitted = Preprocessor(read.form, blocks, kept)
         fitted.transform(_no_values(blocks))
     except (msgspec.DecodeError, ValidationError, ValueError, KeyError, IndexError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

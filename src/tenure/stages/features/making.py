@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tenure.core.digest import digest
 from tenure.core.errors import StageError
 from tenure.core.events import Note
+from tenure.spec.base import config_of
 from tenure.stages.base import Output
 from tenure.stages.features.naming import unknown_column
 
@@ -62,7 +63,11 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     computed = derive(recipe, table)
     chosen = {name: kinds[name] for name in (*raw, *(column.name for column in derived))}
     treatments = treatments_of(features, chosen, interactions, computed, notes)
-    recipe = msgspec.structs.replace(recipe, treatments=treatments)
+    recipe = msgspec.structs.replace(
+        recipe,
+        treatments=treatments,
+        selection=None if features.selection is None else config_of(features.selection),
+    )
     if not recipe.features:
         raise StageError(
             "no column is left to learn from",

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.graph.declare import resource
 from tenure.graph.resource import Resource, Sort
+from tenure.ml.selection import AnySelection
 from tenure.ml.treatments import Categorical, Datetimes, Numeric, TextFeatures
 from tenure.spec.base import FieldProblem, SpecModel, default, field
 from tenure.stages.base import (
@@ -107,6 +108,12 @@ class Features(SpecModel):
         "What is different for single columns, raw, derived or interactions, by name.",
         dict,
         examples=[{"zip": {"type": "categorical", "encoding": "target"}}],
+    )
+    selection: AnySelection | None = field(
+        Effect.RETRAIN,
+        "Which features stay, found out inside each fold; all of them when left out.",
+        None,
+        examples=[{"type": "mutual_information", "max_features": 30}],
     )
     leakage: Leakage = field(Effect.RETRAIN, "What is done about columns that give the target away.", Leakage)
 
