@@ -36,6 +36,7 @@ from tenure.plan.diff import diff
 
 if TYPE_CHECKING:
     from tenure.artifacts.store import ArtifactStore
+    from tenure.engine.reporting import About
     from tenure.engine.specs import Specs
     from tenure.executors.executor import Executor
     from tenure.spec.project import ProjectConfig
@@ -318,22 +319,26 @@ class Project:
         )
         return counts
 
-    def report(self, model: str) -> Path:
-        """Write the monitoring report of a model as one HTML file and return its path."""
-        from tenure.stages.monitoring.report import report_of
+    def report(self, model: str, about: About = "monitoring", out: Path | None = None) -> Path:
+        """Write a report of a model as one HTML file and return its path: `out`, or one in the folder of reports.
 
-        page = report_of(self.state(model), self.now)
-        if page is None:
+        Raises TenureError when there is nothing to report on.
+        """
+        from tenure.engine.reporting import page_of
+
+        page = page_of(about, self.state(model), self.artifacts, self.now)
+        if out is None:
+            folder = self.workspace.folders(model).reports
+            folder.mkdir(parents=True, exist_ok=True)
+            # A model's name has no dot in it, so no two reports share a file.
+            out = folder / (f"{model}.html" if about == "monitoring" else f"{model}.{about}.html")
+        try:
+            out.write_text(page, encoding="utf-8")
+        except OSError as error:
             raise TenureError(
-                "Nothing is watched.",
-                f"{model} has no monitor in this environment.",
-                "Add a monitoring section to its spec and apply it.",
-            )
-        folder = self.workspace.folders(model).reports
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{model}.html"
-        path.write_text(page, encoding="utf-8")
-        return path
+                "The report cannot be written.", f"{out}: {error.strerror}.", "Name another place with --out."
+            ) from error
+        return out
 
     def card(self, model: str, version: int | None = None) -> str:
         """The model card of a version in Markdown: by default of the one that serves, else of the latest."""

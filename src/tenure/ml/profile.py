@@ -108,12 +108,18 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
 def profile(name: str, column: pa.Array | pa.ChunkedArray, *, months: pa.Array | None = None) -> Column:
     """Profile the reference values of a column; `months` (1 to 12, one per row) adds counts by season."""
     values = _flat(column)
-    bins = _number_bins(values) if _numeric(values.type) else _category_bins(values)
+    bins = bins_of(values)
     seasons = {}
     if months is not None:
         for month in sorted(pc.unique(months.drop_null()).to_pylist()):
             seasons[str(month)] = count(bins, values.filter(pc.fill_null(pc.equal(months, month), False)))
     return Column(name, bins, count(bins, values), seasons)
+
+
+def bins_of(column: pa.Array | pa.ChunkedArray) -> Bins:
+    """The bins that fit these values."""
+    values = _flat(column)
+    return _number_bins(values) if _numeric(values.type) else _category_bins(values)
 
 
 def count(bins: Bins, column: pa.Array | pa.ChunkedArray) -> Counts:

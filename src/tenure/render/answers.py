@@ -158,10 +158,11 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The monitoring report of a model that was written."""
+    """A report of a model that was written, and what it is about."""
 
     model: str
     file: Path
+    about: str
 
 
 class Audit(msgspec.Struct, frozen=True):
