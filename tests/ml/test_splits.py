@@ -1,73 +1,69 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tenure.core.errors import StageError
-from tenure.ml.splits import assign, folds
+from tenure.ml.splits import PARTS, by_chance, folds, of_groups, within_classes
 
 
 def _days(count: int, per_day: int = 1) -> np.ndarray:
     return np.repeat(np.datetime64("2024-01-01", "us") + np.arange(count) * np.timedelta64(1, "D"), per_day)
 
 
-def test_random_gives_the_asked_shares_and_the_seed_decides():
-    labels = assign(200, "random", test=0.2, validation=0.1, seed=3)
-    assert {part: int((labels == part).sum()) for part in ("train", "validation", "test")} == {
-        "train": 140,
-        "validation": 20,
-        "test": 40,
-    }
-    assert (labels == assign(200, "random", test=0.2, validation=0.1, seed=3)).all()
-    assert (labels != assign(200, "random", test=0.2, validation=0.1, seed=4)).any()
+def _counts(parts):
+    return {name: int((parts == position).sum()) for position, name in enumerate(PARTS)}
 
 
-def test_stratified_keeps_the_share_of_each_class_and_a_lone_row_in_training():
-    classes = np.array(["a"] * 100 + ["b"] * 20 + ["c"], dtype=object)
-    labels = assign(121, "stratified", test=0.2, seed=1, classes=classes)
-    assert int((labels[:100] == "test").sum()) == 20
-    assert int((labels[100:120] == "test").sum()) == 4
-    assert labels[120] == "train"
+def test_chance_gives_the_asked_shares_and_the_seed_decides():
+    parts = by_chance(200, test=0.2, validation=0.1, seed=3)
+    assert _counts(parts) == {"train": 140, "validation": 20, "test": 40}
+    assert (parts == by_chance(200, test=0.2, validation=0.1, seed=3)).all()
+    assert (parts != by_chance(200, test=0.2, validation=0.1, seed=4)).any()
 
 
-def test_datetime_puts_the_latest_into_the_test_part():
-    times = _days(100)
-    shuffled = np.random.default_rng(0).permutation(100)
-    labels = assign(100, "datetime", test=0.2, validation=0.1, times=times[shuffled])
-    ordered = labels[np.argsort(shuffled)]
-    assert ordered.tolist() == ["train"] * 70 + ["validation"] * 10 + ["test"] * 20
+def test_within_classes_keeps_the_share_of_each_class_and_a_lone_row_in_training():
+    codes = np.array([0] * 100 + [1] * 20 + [2])
+    parts = within_classes(codes, test=0.2, seed=1)
+    assert _counts(parts[:100])["test"] == 20
+    assert _counts(parts[100:120])["test"] == 4
+    assert PARTS[parts[120]] == "train"
 
 
-def test_datetime_never_tears_an_instant_apart():
-    times = _days(10, per_day=7)
-    labels = assign(70, "datetime", test=0.25, times=times)
-    for day in np.unique(times):
-        assert len(set(labels[times == day])) == 1
-    assert set(labels) == {"train", "test"}
-
-
-def test_datetime_gap_leaves_out_what_lies_just_before_the_test_part():
-    labels = assign(100, "datetime", test=0.2, times=_days(100), gap=timedelta(days=5))
-    assert labels.tolist() == ["train"] * 76 + ["gap"] * 4 + ["test"] * 20
-    both = assign(100, "datetime", test=0.2, validation=0.1, times=_days(100), gap=timedelta(days=3))
-    assert both.tolist() == ["train"] * 68 + ["gap"] * 2 + ["validation"] * 8 + ["gap"] * 2 + ["test"] * 20
-
-
-def test_datetime_refuses_rows_without_time_and_a_single_instant():
-    times = _days(10)
-    times[3] = np.datetime64("NaT")
-    with pytest.raises(StageError, match="rows without a timestamp"):
-        assign(10, "datetime", test=0.2, times=times)
-    with pytest.raises(StageError, match="too few instants"):
-        assign(10, "datetime", test=0.2, times=_days(1, per_day=10))
-
-
-@pytest.mark.parametrize("kind", ["random", "stratified"])
-def test_one_row_cannot_be_split(kind):
+def test_one_row_cannot_be_split():
     with pytest.raises(StageError, match="part is empty"):
-        assign(1, kind, test=0.2, classes=np.array(["a"], dtype=object))
+        by_chance(1, test=0.2)
+    with pytest.raises(StageError, match="part is empty"):
+        within_classes(np.array([0]), test=0.2)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), min_size=4, max_size=60),
+    test=st.floats(0.05, 0.45),
+    validation=st.sampled_from([0.0, 0.1, 0.4]),
+    seed=st.integers(0, 100),
+)
+def test_groups_fill_every_part_as_near_to_its_share_as_one_group_allows(sizes, test, validation, seed):
+    sizes = np.array(sizes)
+    parts = of_groups(sizes, test=test, validation=validation, seed=seed)
+    wanted = {"train", "test"} | ({"validation"} if validation else set())
+    assert {PARTS[part] for part in parts} == wanted
+    taken = sizes[parts == PARTS.index("test")].sum()
+    assert abs(taken - test * sizes.sum()) <= sizes.max()
+    assert (parts == of_groups(sizes, test=test, validation=validation, seed=seed)).all()
+
+
+def test_large_groups_are_tested_too():
+    sizes = np.array([30] * 10 + [1] * 100)
+    tested = [of_groups(sizes, test=0.3, seed=seed)[:10].any() for seed in range(10)]
+    assert sum(tested) >= 8
+
+
+def test_fewer_groups_than_parts():
+    with pytest.raises(StageError, match="too few groups"):
+        of_groups(np.array([5, 5]), test=0.2, validation=0.2)
 
 
 def test_folds_cover_every_row_once():

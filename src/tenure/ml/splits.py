@@ -3,122 +3,132 @@
 from __future__ import annotations
 
 import warnings
-from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tenure.core.errors import StageError
 
-SplitType = Literal["random", "stratified", "datetime"]
 FoldType = Literal["stratified", "kfold", "time_series"]
-Labels = npt.NDArray[np.str_]
+Parts = npt.NDArray[np.uint8]
+"""The part of every row, as a position in `PARTS`."""
 Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
+PARTS = ("train", "validation", "test")
+_TRAIN, _VALIDATION, _TEST = range(3)
 
-def assign(
-    rows: int,
-    kind: SplitType,
-    *,
-    test: float,
-    validation: float = 0.0,
-    seed: int = 0,
-    classes: npt.NDArray[np.object_] | None = None,
-    times: npt.NDArray[np.datetime64] | None = None,
-    gap: timedelta | None = None,
-) -> Labels:
-    """The part of every row: `train`, `validation`, `test`, or `gap` (left out between parts of a datetime split).
 
-    `classes` (rows,) is needed by `stratified`, `times` (rows,) by `datetime`, where the latest share goes to the
-    test part, the share before it to validation, and rows of one instant are never torn apart. Deterministic for
-    one seed. Raises StageError when a part would be empty.
+def by_chance(rows: int, *, test: float, validation: float = 0.0, seed: int = 0) -> Parts:
+    """The part of every row, dealt out by chance. Deterministic for one seed. Raises StageError for an empty part."""
+    parts = np.zeros(rows, dtype=np.uint8)
+    order = _shuffled(rows, seed)
+    start = 0
+    for part, share in ((_TEST, test), (_VALIDATION, validation)):
+        size = _size(rows, share)
+        parts[order[start : start + size]] = part
+        start += size
+    return complete(parts, test, validation)
+
+
+def within_classes(
+    codes: npt.NDArray[np.integer[Any]], *, test: float, validation: float = 0.0, seed: int = 0
+) -> Parts:
+    """The part of every row, dealt out by chance within each class; `codes` (rows,) count the classes from 0.
+
+    A class with one row stays in the training part. Raises StageError when no class has a second row or a part would
+    be empty.
     """
-    if kind == "datetime":
-        return _by_time(rows, test, validation, times, gap)
-    order = np.random.default_rng(seed).permutation(rows)
-    wanted = {"test": test, "validation": validation}
-    labels = np.full(rows, "train", dtype="<U10")
-    if kind == "random":
+    rows = len(codes)
+    if rows > 1 and int(codes.max()) + 1 == rows:
+        raise StageError(
+            "no class has a second row",
+            f"each of the {rows} rows has a class of its own, so none can be both learned and tested",
+            "check the target column, or set split type random",
+            path=("data", "target_column"),
+        )
+    parts = np.zeros(rows, dtype=np.uint8)
+    order = _shuffled(rows, seed)
+    of_order = codes[order]
+    # Within each class the shuffled rows are dealt out by cumulative share, so that the rounding of many small
+    # classes does not add up and a class with one row stays in the training part.
+    for code in range(int(codes.max()) + 1 if rows else 0):
+        members = order[of_order == code]
         start = 0
-        for part, share in wanted.items():
-            size = _size(rows, share)
-            labels[order[start : start + size]] = part
+        for part, share in ((_TEST, test), (_VALIDATION, validation)):
+            size = min(_size(len(members), share), max(0, len(members) - 1 - start))
+            parts[members[start : start + size]] = part
             start += size
-    else:
-        if classes is None:
-            raise ValueError("a stratified split needs the classes of the rows")
-        # Within each class the shuffled rows are dealt out by cumulative share, so that the rounding of many small
-        # classes does not add up and a class with one row stays in the training part.
-        codes = np.unique(classes.astype(str), return_inverse=True)[1]
-        if rows > 1 and int(codes.max()) + 1 == rows:
-            raise StageError(
-                "no class has a second row",
-                f"each of the {rows} rows has a class of its own, so none can be both learned and tested",
-                "check the target column, or set split type random",
-                path=("data", "target_column"),
-            )
-        for code in range(int(codes.max()) + 1 if rows else 0):
-            members = order[codes[order] == code]
-            start = 0
-            for part, share in wanted.items():
-                size = min(_size(len(members), share), max(0, len(members) - 1 - start))
-                labels[members[start : start + size]] = part
-                start += size
-    return _complete(labels, test, validation, rows)
+    return complete(parts, test, validation)
+
+
+def of_groups(
+    sizes: npt.NDArray[np.integer[Any]], *, test: float, validation: float = 0.0, seed: int = 0
+) -> Parts:
+    """The part of every group, of which `sizes` (groups,) counts the rows; a group is never torn apart.
+
+    The groups are looked at in an order by chance, and each is taken that brings the part nearer to its share, so that
+    large and small groups have a chance to be tested. Raises StageError when there are fewer groups than parts.
+    """
+    wanted = [(part, share) for part, share in ((_TEST, test), (_VALIDATION, validation)) if share > 0]
+    if len(sizes) <= len(wanted):
+        raise StageError(
+            "too few groups to split",
+            f"the rows have {len(sizes)} group(s), and each of {len(wanted) + 1} parts needs one at least",
+            "split by a column with more values, or choose another split type",
+            path=("data", "split"),
+        )
+    parts = np.zeros(len(sizes), dtype=np.uint8)
+    free = _shuffled(len(sizes), seed).tolist()
+    rows = int(sizes.sum())
+    for position, (part, share) in enumerate(wanted):
+        goal, taken, kept = share * rows, 0, []
+        parts_left = (
+            len(wanted) - position
+        )  # Parts that need one of the groups that are left, training among them.
+        for at, group in enumerate(free):
+            size = int(sizes[group])
+            enough = len(kept) + len(free) - at - 1 >= parts_left
+            if enough and abs(taken + size - goal) < abs(taken - goal):
+                parts[group] = part
+                taken += size
+            else:
+                kept.append(group)
+        if not taken:
+            smallest = min(kept, key=lambda group: int(sizes[group]))
+            kept.remove(smallest)
+            parts[smallest] = part
+        free = kept
+    return parts
+
+
+def _shuffled(rows: int, seed: int) -> npt.NDArray[np.integer[Any]]:
+    """The numbers from 0 in an order by chance, in as little memory as they need."""
+    kind = np.int32 if rows < 2**31 else np.int64
+    return np.random.default_rng(seed).permutation(np.arange(rows, dtype=kind))
 
 
 def _size(rows: int, share: float) -> int:
     return int(rows * share + 0.5)
 
 
-def _by_time(
-    rows: int, test: float, validation: float, times: npt.NDArray[np.datetime64] | None, gap: timedelta | None
-) -> Labels:
-    if times is None:
-        raise ValueError("a datetime split needs the times of the rows")
-    if np.isnat(times).any():
-        raise StageError(
-            "rows without a timestamp",
-            f"{int(np.isnat(times).sum())} of {rows} rows have no timestamp, so a datetime split cannot place them",
-            "drop them with a filter, or choose another split type",
-            path=("data", "split", "type"),
-        )
-    labels = np.full(rows, "train", dtype="<U10")
-    instants, counts = np.unique(times, return_counts=True)
-    later = np.cumsum(counts[::-1])[::-1] / max(rows, 1)  # share of rows at or after each instant
-    # The parts lie one after the other: each starts at a boundary between instants, as near to its share as can be.
-    end = len(instants)
-    for part, share in (("test", test), ("validation", test + validation if validation > 0 else 0.0)):
-        if share <= 0:
-            continue
-        candidates = np.arange(1, end)
-        if len(candidates) == 0:
-            raise StageError(
-                "too few instants to split by time",
-                f"the rows have {len(instants)} distinct timestamp(s); training and {part} part need one each",
-                "choose split type random or stratified",
-                path=("data", "split", "type"),
-            )
-        cut = int(candidates[np.argmin(np.abs(later[candidates] - share))])
-        inside = (times >= instants[cut]) & (times <= instants[end - 1])
-        labels[inside & (labels != "gap")] = part
-        if gap is not None:
-            labels[(times < instants[cut]) & (times > instants[cut] - np.timedelta64(gap))] = "gap"
-        end = cut
-    return _complete(labels, test, validation, rows)
+def complete(parts: Parts, test: float, validation: float) -> Parts:
+    """The parts as they are. Raises StageError when one that has a share has no row."""
+    counts = np.bincount(parts, minlength=len(PARTS))
+    for part, share in ((_TRAIN, 1.0), (_TEST, test), (_VALIDATION, validation)):
+        if share > 0 and not counts[part]:
+            raise empty_part(PARTS[part], len(parts))
+    return parts
 
 
-def _complete(labels: Labels, test: float, validation: float, rows: int) -> Labels:
-    for part, share in (("train", 1.0), ("test", test), ("validation", validation)):
-        if share > 0 and not (labels == part).any():
-            raise StageError(
-                f"the {part} part is empty",
-                f"{rows} row(s) are too few to give each part of the split at least one",
-                "add rows, or change the shares of the split",
-                path=("data", "split"),
-            )
-    return labels
+def empty_part(part: str, rows: int) -> StageError:
+    """The error for a part of a split that would have no row."""
+    return StageError(
+        f"the {part} part is empty",
+        f"{rows} row(s) are too few to give each part of the split at least one",
+        "add rows, or change the shares of the split",
+        path=("data", "split"),
+    )
 
 
 def folds(

@@ -10,17 +10,21 @@ from pydantic import ValidationError
 from tests.stages.data.engines import tabled
 
 from tenure.core.errors import StageBlocked, StageError
-from tenure.stages.data import joins
+from tenure.stages.data import joining
 from tenure.stages.data.engine import Engine
 from tenure.stages.data.joins import Join
 from tenure.stages.data.section import Data
+from tenure.stages.data.sources import Csv
 
 FLIGHTS = pa.table({"flight": [3, 1, 2, 4], "tail": ["b", "a", None, "z"], "year": [2013] * 4})
 PLANES = pa.table({"tail": ["a", "b", "c"], "year": [1999, 2004, 2010]})
 
 
-def join_all(engine: Engine, tables: dict[str, pa.Table], listed: list[Join]) -> tuple[pa.Table, list[Any]]:
-    table, facts = joins.join_all({name: tabled(engine, rows) for name, rows in tables.items()}, listed)
+def join_all(
+    engine: Engine, tables: dict[str, pa.Table], listed: list[Join], **sources: Any
+) -> tuple[pa.Table, list[Any]]:
+    given = {name: Csv(type="csv", path="x.csv", **sources.get(name, {})) for name in tables}
+    table, facts = joining.join_all({name: tabled(engine, rows) for name, rows in tables.items()}, listed, given)
     return table.arrow(), facts
 
 

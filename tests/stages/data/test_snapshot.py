@@ -270,7 +270,12 @@ def test_all_null_target_is_refused_even_if_its_rows_would_be_dropped(project: A
 
 def test_all_null_column_is_allowed_and_noted(project: Any) -> None:
     output = project.csv("x,y,e\n" + "1,a,\n2,b,\n" * 20)
-    assert output.value["columns"][2] == {"name": "e", "type": "string", "nullable": True}
+    assert output.value["columns"][2] == {
+        "name": "e",
+        "type": "string",
+        "nullable": True,
+        "empty": True,
+    }
     assert output.value["notes"] == ["column e has no value in any row"]
 
 

@@ -62,6 +62,31 @@ def require_number(table: Table, name: str, where: Where) -> Column:
     return column
 
 
+def require_time(table: Table, name: str, where: Where) -> Column:
+    """As `require`, and the column holds times."""
+    column = require(table, name, where)
+    if column.type != "timestamp":
+        raise StageError(
+            "the column holds no times",
+            f"column {name!r} has type {column.type}, where dates or times are needed",
+            "name a column with dates or times; a csv source reads other ways of writing with timestamp_format",
+            path=where,
+        )
+    return column
+
+
+def require_text(table: Table, name: str, where: Where) -> Column:
+    """As `require`, and the column holds text."""
+    column = require(table, name, where)
+    if column.type != "string":
+        raise StageError(
+            "the column is not text",
+            f"column {name!r} has type {column.type}, where text is needed",
+            path=where,
+        )
+    return column
+
+
 def repeated(table: Table, columns: Sequence[str], examples: int) -> tuple[int, tuple[str, ...]]:
     """How many rows repeat the key of an earlier one, and some of those keys; keys with a null are not looked at."""
     keys = [table.column(name).sql for name in columns]

@@ -25,9 +25,11 @@ from tenure.stages.base import (
     nothing_to_verify,
 )
 from tenure.stages.data.arrival import compare
-from tenure.stages.data.checks import Check
+from tenure.stages.data.checks import Check, References
 from tenure.stages.data.cleaning import Step
+from tenure.stages.data.contract import Contract
 from tenure.stages.data.joins import Join, problems
+from tenure.stages.data.maturity import Label
 from tenure.stages.data.sources import Source
 from tenure.stages.data.splits import Datetime, Split
 from tenure.state.record import Record
@@ -39,7 +41,8 @@ _TRIGGERS = {"on_retrain": ("retrain",), "on_change": ("retrain", "new_data"), "
 
 
 class Data(SpecModel):
-    """The rows a model is made from. In this order they are read, joined, filtered, cleaned, checked and split."""
+    """The rows a model is made from. In this order they are read, joined, filtered, cleaned, held against the contract,
+    checked and split."""
 
     sources: dict[str, Source] = field(
         Effect.RETRAIN, "Where the rows come from, by a name of your choice.", min_length=1
@@ -82,6 +85,16 @@ class Data(SpecModel):
         min_length=1,
         examples=["booked_at"],
     )
+    entities: tuple[str, ...] = field(
+        Effect.RETRAIN,
+        "The columns that say what a row is about. Rows in errors are named by them, splits by group and hash use "
+        "them, and what is in the training part and in the test part is reported.",
+        (),
+        examples=[["customer_id"]],
+    )
+    label: Label | None = field(
+        Effect.RETRAIN, "When the truth about a row is known; needs `timestamp_column`.", None
+    )
     # When new data are read says nothing about what they are, so it stays out of the digest of the content.
     refresh: Literal["on_retrain", "on_change", "pinned"] = field(
         Effect.METADATA,
@@ -89,6 +102,12 @@ class Data(SpecModel):
         "data a cause to retrain; `pinned` keeps the snapshot until its configuration is edited. New rows behind a "
         "query are not seen before it runs.",
         "on_retrain",
+    )
+    changed_columns: Literal["block", "accept"] = field(
+        Effect.RETRAIN,
+        "What happens when a column of the last snapshot is gone or has another type although this section is the "
+        "same: `block` makes no snapshot, `accept` makes the model from the columns that are there.",
+        "block",
     )
     cleaning: tuple[Step, ...] = field(
         Effect.RETRAIN,
@@ -101,6 +120,9 @@ class Data(SpecModel):
         "before, nothing is retrained.",
         (),
     )
+    contract: Contract = field(
+        Effect.RETRAIN, "What the columns hold and may hold, and what allows their use.", Contract
+    )
     split: Split | None = field(
         Effect.RETRAIN,
         "How the rows are divided into training, validation and test part. When left out 20 % are the test part: the "
@@ -110,8 +132,20 @@ class Data(SpecModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if found := problems(self.join, list(self.sources)):
+        if found := problems(self.join, self.sources):
             raise FieldProblem("; ".join(found), at=("join",))
+        if self.label is not None and self.timestamp_column is None:
+            raise FieldProblem(
+                "the age of a row is told by a column with times",
+                at=("label",),
+                hint="set data.timestamp_column",
+            )
+        for position, check in enumerate(self.checks):
+            if isinstance(check, References) and check.source not in self.sources:
+                raise FieldProblem(
+                    f"{check.source!r} is no source; there are {', '.join(self.sources)}",
+                    at=("checks", position, "source"),
+                )
         if isinstance(self.split, Datetime) and not (self.split.column or self.timestamp_column):
             raise FieldProblem(
                 "a datetime split needs a column with times",
@@ -141,7 +175,7 @@ def describe(resource: Resource) -> str:
     checks = f"{len(data.checks)} check{'s' if len(data.checks) > 1 else ''}" if data.checks else ""
     split = "split off 20% for the test"
     if data.split:
-        split = f"{data.split.type} split, {data.split.test:.0%} for the test"
+        split = f"{data.split.type} split, {data.split.sentence}"
     return "; ".join(part for part in (f"read {read}", ", ".join(steps), checks, split) if part)
 
 
@@ -176,11 +210,16 @@ def observe_inputs(resource: Resource, project: Path, previous: Record | None) -
 
 
 def _looked(data: Data, project: Path) -> tuple[Look, ...] | None:
-    patterns = [pattern for source in data.sources.values() for pattern in source.looks_at]
+    """What is looked at; None when it is not all on this machine, or cannot be looked at."""
+    found: list[Look] = []
     try:
-        return tuple(look(str(project), pattern) for pattern in patterns)
+        for source in data.sources.values():
+            if source.looks_at is None:
+                return None
+            found += (look(str(project), pattern) for pattern in source.looks_at)
     except OSError:
         return None
+    return tuple(found)
 
 
 target = no_target

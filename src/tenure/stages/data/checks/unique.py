@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tenure.core.effect import Effect
 from tenure.spec.base import field
-from tenure.stages.data.checks.rule import EXAMPLES, Finding, Rule
+from tenure.stages.data.checks.rule import EXAMPLES, HIDDEN, Finding, Rule
 from tenure.stages.data.lookup import Where, repeated, require
 
 if TYPE_CHECKING:
-    from tenure.stages.data.engine import Table
+    from tenure.stages.data.checks.rule import Looked
 
 
 class Unique(Rule):
@@ -21,9 +21,11 @@ class Unique(Rule):
         Effect.RETRAIN, "The columns that identify a row.", min_length=1, examples=[["id"]]
     )
 
-    def check(self, table: Table, where: Where) -> Finding:
+    def check(self, looked: Looked, where: Where) -> Finding:
         """Counts the rows that repeat an earlier one."""
         for position, name in enumerate(self.columns):
-            require(table, name, (*where, "columns", position))
-        extra, examples = repeated(table, self.columns, EXAMPLES)
+            require(looked.table, name, (*where, "columns", position))
+        extra, examples = repeated(looked.table, self.columns, EXAMPLES)
+        if extra and looked.hidden & set(self.columns):
+            examples = (HIDDEN,)
         return Finding(f"{', '.join(self.columns)} unique", extra, examples)

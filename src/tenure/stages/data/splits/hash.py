@@ -8,13 +8,10 @@ from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import field
 from tenure.stages.data.lookup import require
-from tenure.stages.data.splits.shares import Rows, Shares
+from tenure.stages.data.splits.shares import COLUMN, Rows, Shares
 
 if TYPE_CHECKING:
     from tenure.stages.data.engine import Table
-
-_KEY = "tenure-hash-part"
-"""Sixteen characters, as the hash asks for; part of the split's definition."""
 
 
 class Hash(Shares):
@@ -27,7 +24,7 @@ class Hash(Shares):
     type: Literal["hash"] = field(Effect.RETRAIN, "Split by the hash of a column.")
     column: str | None = field(
         Effect.RETRAIN,
-        "Column whose values are hashed; `data.timestamp_column` when left out.",
+        "Column whose values are hashed; when left out `data.entities`, else `data.timestamp_column`.",
         None,
         examples=["customer_id"],
     )
@@ -35,34 +32,34 @@ class Hash(Shares):
 
     def assign(self, rows: Rows) -> Table:
         """The rows with the part of each. Raises StageError when a part gets no rows."""
-        import numpy as np
-        import pyarrow as pa
-        from pandas.util import hash_array
+        from tenure.ml.snapshot import PART
 
-        name = self.column or rows.timestamp_column
-        where = ("data", "split", "column")
-        if name is None:
+        timestamp = () if rows.timestamp_column is None else (rows.timestamp_column,)
+        names = (self.column,) if self.column else rows.entities or timestamp
+        if not names:
             raise StageError(
                 "a hash split needs a column",
-                "neither data.split.column nor data.timestamp_column is set",
+                "neither data.split.column nor data.entities nor data.timestamp_column is set",
                 "set data.split.column to a column that identifies a row or the group it belongs to",
-                path=where,
+                path=COLUMN,
             )
-        require(rows.table, name, where)
-        values = rows.table.arrow([name]).column(0)
-        texts = values.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False)
-        hashes = hash_array(np.array([f"{self.seed}:{text}" for text in texts], dtype=object), hash_key=_KEY)
-        drawn = hashes.astype(np.float64) / 2.0**64
-        labels = np.full(len(drawn), "train", dtype="<U10")
-        labels[drawn < self.test] = "test"
-        labels[(drawn >= self.test) & (drawn < self.test + self.validation)] = "validation"
-        wanted = {"train", "test"} | ({"validation"} if self.validation > 0 else set())
-        missing = wanted - set(labels.tolist())
-        if missing:
+        texts = [f"coalesce({require(rows.table, name, COLUMN).sql}::VARCHAR, '')" for name in names]
+        # MD5 is the same everywhere and for ever, so that a row keeps its part whatever computes it.
+        drawn = (
+            f"md5_number_upper('{self.seed}:' || {' || chr(31) || '.join(texts)}) / 18446744073709551616.0"
+        )
+        table = rows.assigned(
+            f"CASE WHEN {drawn} < {self.test!r} THEN 'test' "
+            f"WHEN {drawn} < {self.test + self.validation!r} THEN 'validation' ELSE 'train' END"
+        )
+        part = table.column(PART).sql
+        found = {name for (name,) in table.query(part, f"GROUP BY {part}")}
+        missing = {"train", "test"} | ({"validation"} if self.validation > 0 else set())
+        if missing := missing - found:
             raise StageError(
                 "a part of the split has no rows",
-                f"the {len(drawn)} rows leave nothing for: {', '.join(sorted(missing))}",
+                f"the {table.rows} rows leave nothing for: {', '.join(sorted(missing))}",
                 "bring more rows, change the shares, or hash a column with more distinct values",
                 path=("data", "split"),
             )
-        return rows.divided(labels)
+        return table

@@ -22,7 +22,8 @@ class Random(Shares):
 
     def assign(self, rows: Rows) -> Table:
         """The rows with the part of each."""
-        from tenure.ml.splits import assign
+        from tenure.ml.splits import by_chance
 
-        labels = assign(rows.table.rows, "random", test=self.test, validation=self.validation, seed=self.seed)
-        return rows.divided(labels)
+        return rows.divided(
+            by_chance(rows.table.rows, test=self.test, validation=self.validation, seed=self.seed)
+        )

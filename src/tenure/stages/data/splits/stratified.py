@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import field
+from tenure.stages.data.engine import literal
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from tenure.stages.data.engine import Table
 
 
@@ -23,21 +27,27 @@ class Stratified(Shares):
 
     def assign(self, rows: Rows) -> Table:
         """The rows with the part of each. Raises StageError when the target has no classes."""
-        from tenure.ml.splits import assign
+        from tenure.ml.splits import within_classes
 
         if rows.target.task == "regression":
             raise StageError(
                 "a stratified split needs classes",
                 f"target column {rows.target_column!r} is a number to be predicted, without classes",
-                "choose split type random, or datetime if the rows have a time",
+                "choose split type random or datetime",
                 path=("data", "split", "type"),
             )
-        labels = assign(
-            rows.table.rows,
-            "stratified",
-            test=self.test,
-            validation=self.validation,
-            seed=self.seed,
-            classes=rows.classes(),
-        )
-        return rows.divided(labels)
+        parts = within_classes(_codes(rows), test=self.test, validation=self.validation, seed=self.seed)
+        return rows.divided(parts)
+
+
+def _codes(rows: Rows) -> npt.NDArray[np.int16]:
+    """The class of each row, counted from 0 in the order of their texts."""
+    import numpy as np
+
+    table, column = rows.table, rows.table.column(rows.target_column)
+    text = f"{column.sql}::VARCHAR"
+    classes = sorted(found for (found,) in table.query(text, f"GROUP BY {column.sql}"))
+    listed = ", ".join(literal(found) for found in classes)
+    codes = table.compute({"code": ("integer", f"list_position([{listed}], {text}) - 1")})
+    pieces = [batch.column(0).to_numpy().astype(np.int16) for batch in codes.batches()]
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int16)
