@@ -39,6 +39,7 @@ from tenure.graph.resource import Resource
 from tenure.plan import adoption
 from tenure.plan.change import ModelPlan, Plan
 from tenure.plan.diff import diff
+from tenure.plan.expiry import holds_until
 from tenure.plan.view import Inputs, Target, View
 from tenure.state.encoding import collector_paused
 from tenure.state.opening import open_reader
@@ -270,6 +271,8 @@ class _Planning:
         inputs = inputs_of(self.project.root, compiled, state, self.refresh)
         desired = desired_of(compiled)
         ends = [desired.retires] if desired.retires and desired.retires > self.now else []
+        recorded = state.records.values() if state else ()
+        ends += [moment for record in recorded if (moment := holds_until(record)) is not None]
 
         def target(item: Resource, view: View) -> Target:
             found = desired.target(item, view)

@@ -21,6 +21,7 @@ from tenure.graph.resource import Resource, Sort
 from tenure.plan import adoption, promotion
 from tenure.plan.action import Action, Reason
 from tenure.plan.change import Cause, Change, FieldChange, ModelPlan
+from tenure.plan.expiry import expired
 from tenure.plan.fields import field_changes, listed
 from tenure.plan.leftover import left_over
 from tenure.plan.view import Blocker, Condition, Inputs, Offer, Target, View
@@ -244,6 +245,11 @@ def _artifact(
             known=stays,
             after=record.digest if stays else None,
         )
+    if (over := expired(record, view.now)) is not None:
+        return _change(
+            resource, record, Action.REPLACE, Reason.DATE_PASSED, over, causes=damages, known=False,
+            effect=Effect.EVALUATE,
+        )  # fmt: skip
     if damages:
         return _rebuilt(resource, record, damages, inputs)
     if record.metadata != resource.metadata:

@@ -8,7 +8,9 @@ data/snapshot     value: rows, columns [{name, type, nullable}], target, task, c
 features/recipe   value: task, target, classes, signature, notes          artifacts: recipe (JSON)
 training/search   value: algorithm, params, score, metric, trials         artifacts: trials (JSON)
 training/model    value: algorithm, params, size, seconds                 artifacts: the files of ml/predictor.py
-evaluation/report value: passed, gates, metrics, baseline, champion       artifacts: report (JSON)
+evaluation/report value: passed, failed, waived, gates, primary, metrics, baseline, champion, worst_slices, fairness,
+                  explanation, test_part; holds_until and holds_because (`plan/expiry.py`) where it relies on a waiver
+                  artifacts: report (JSON)
 governance/version value: number, status, passed, failed, model_digest    artifacts: card + all files of the predictor
 governance/approval value: number, subject, state (granted|waiting|rejected|gated), granted {role: [who]}, missing
 retirement/policy value: state, deprecated_at, sunset, successor, consumers, archive

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
-from tenure.core.errors import ArtifactError, StageError
+from tenure.core.errors import StageError
+from tenure.core.units import format_instant
 from tenure.stages.base import Output
-from tenure.stages.evaluation.gates.gate import Evidence
-from tenure.stages.evaluation.unseen import adopted, later_rows, said_until, unseen_rows
+from tenure.stages.evaluation.champion import champion_of
+from tenure.stages.evaluation.explanations import Asked, Explanation
+from tenure.stages.evaluation.fairness import Assessment
+from tenure.stages.evaluation.figures import figures_of
+from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict
+from tenure.stages.evaluation.groups import Group, groups_of
+from tenure.stages.evaluation.slices import finite, measure_slices, worst_of
+from tenure.stages.evaluation.unseen import adopted, later_rows, said_until
+from tenure.stages.evaluation.uses import note_of, uses_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
     from tenure.ml.metrics import Metric
     from tenure.ml.predictions import Predictions
-    from tenure.ml.predictor import Predictor
+    from tenure.ml.resampling import Interval
     from tenure.ml.signature import Signature
     from tenure.stages.base import StageContext
     from tenure.stages.evaluation.section import Evaluation
@@ -28,25 +35,18 @@ if TYPE_CHECKING:
 
 SEED = 20_240_229
 """Of the resampling: fixed, so that the same model and rows always give the same report."""
-_MOST_CLASSES = 50
+_MOST_EXPLAINED = 10
+"""Columns of the explanation that are recorded with the report; all are in its file."""
 
 
-@dataclass(frozen=True)
-class Champion:
-    """The version a candidate is compared with, or why there is none."""
+def write_report(evaluation: Evaluation, worth: Mapping[str, Any] | None, context: StageContext) -> Output:
+    """Measure, compare, explain, judge. `worth` is the block `business.value`.
 
-    version: int | None
-    predictions: Predictions | None
-    note: str
-    unseen: npt.NDArray[np.bool_] | None = None
-    """Which test rows the champion was not fitted on; None without a champion."""
-
-
-def write_report(evaluation: Evaluation, context: StageContext) -> Output:
-    """Measure, compare, judge. Raises StageError for metrics that do not fit the task and for an empty test part."""
+    Raises StageError for metrics that do not fit the task and for an empty test part.
+    """
     import msgspec
 
-    from tenure.ml.metrics import default_metrics, metric
+    from tenure.ml.metrics import metric
     from tenure.ml.predictor import load_recorded
     from tenure.ml.snapshot import read_parts, target_values
 
@@ -61,22 +61,22 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
             "the test part is empty", "there are no rows to judge the model on", path=("data", "split")
         )
     truth = target_values(test, signature)
-    names = evaluation.metrics or default_metrics(signature.task)
-    measures = [
-        metric(name, signature.task, ("evaluation", "metrics", position))
-        for position, name in enumerate(names)
-    ]
+    measures = _measures(evaluation, worth, signature)
+    primary = metric(search.value["metric"], signature.task)
     predictions = predictor.predict(test)
     naive, kind = _baseline(
         evaluation, target_values(read_parts(file, ["train"]), signature), len(test), signature
     )
-    champion = _champion(context, model, test, signature)
+    champion = champion_of(context, model, test, signature)
 
-    verdicts = []
-    for position, gate in enumerate(evaluation.gates):
-        evidence = Evidence(
+    @cache
+    def groups(text: str, path: tuple[str | int, ...]) -> tuple[Group, ...]:
+        return groups_of(test, text, path)
+
+    def evidence(*path: str | int) -> Evidence:
+        return Evidence(
             task=signature.task,
-            primary=search.value["metric"],
+            primary=primary.name,
             truth=truth,
             model=predictions,
             baseline=naive,
@@ -84,51 +84,91 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
             comparable=champion.unseen,
             champion_name=f"version {champion.version}",
             champion_note=champion.note,
+            champion_missing=champion.missing,
             confidence=evaluation.confidence,
             resamples=evaluation.resamples,
             seed=SEED,
-            path=("evaluation", "gates", position),
+            path=("evaluation", *path),
+            table=test,
+            predictor=predictor,
+            size=int(model.value.get("size") or 0),
+            value=worth,
+            slices=evaluation.slices,
+            min_slice_rows=evaluation.min_slice_rows,
+            groups=groups,
         )
-        verdicts.append(msgspec.to_builtins(gate.judge(evidence)))
-    failed = [verdict["text"] for verdict in verdicts if verdict["enforced"] and not verdict["passed"]]
 
-    def measured(item: Predictions) -> dict[str, dict[str, float | None]]:
-        return _measured(measures, truth, item, evaluation)
+    judged = [
+        waived(gate, gate.judge(evidence("gates", position)), context.now)
+        for position, gate in enumerate(evaluation.gates)
+    ]
+    assessed = [
+        check.assess(evidence("fairness", position)) for position, check in enumerate(evaluation.fairness)
+    ]
+    fair = [
+        waived(check, check.verdict_of(found), context.now)
+        for check, found in zip(evaluation.fairness, assessed, strict=True)
+    ]
+    judged += [item for check, item in zip(evaluation.fairness, fair, strict=True) if check.limit is not None]
+    slices = measure_slices(measures, primary, evidence("slices"))
+    explained = evaluation.explain.explain(Asked(predictor, test, truth, primary, SEED))
 
+    verdicts = [msgspec.to_builtins(item) for item in judged]
+    failed = [item.text for item in judged if item.enforced and not item.passed]
+    found = _measured(measures, truth, predictions, evaluation)
+    holds_until = _until([*evaluation.gates, *evaluation.fairness], judged, context.now)
     value: dict[str, Any] = {
         "passed": not failed,
         "failed": failed,
+        "waived": [item.text for item in judged if item.status == "waived"],
         "gates": verdicts,
         "rows": test.num_rows,
         "confidence": evaluation.confidence,
-        "primary": search.value["metric"],
-        "metrics": measured(predictions),
-        "baseline": {"type": kind, "metrics": measured(naive)},
+        "primary": primary.name,
+        "metrics": found,
+        "baseline": {
+            "type": kind,
+            "metrics": {name: {"value": number} for name, number in _points(measures, truth, naive).items()},
+        },
         "champion": None
         if champion.predictions is None
         else {
             "version": champion.version,
-            "metrics": measured(champion.predictions),
+            "metrics": _measured(measures, truth, champion.predictions, evaluation),
             "comparable_rows": int(champion.unseen.sum()) if champion.unseen is not None else test.num_rows,
         },
         "champion_note": champion.note,
+        "worst_slices": _worst(slices, primary, truth, predictions),
+        "fairness": [_fairness(check, item) for check, item in zip(assessed, fair, strict=True)],
+        "explanation": _explained(explained),
         # How much of the search's score was luck: what it promised, next to what the test part shows.
         "search": {"metric": search.value["metric"], "score": search.value["score"]},
     }
+    if worth is not None:
+        value["value"] = {"currency": worth["currency"]}
     if adopted(model):
         value["caution"] = _caution(model, test, context)
     report = value | {
         "task": signature.task,
         "target": signature.target,
         "classes": list(signature.classes),
-        "confusion": confusion(truth, predictions),
+        "resamples": evaluation.resamples,
+        "slices": slices,
+        "fairness": [
+            _fairness(check, item) | {"groups": check.groups}
+            for check, item in zip(assessed, fair, strict=True)
+        ],
+        "explanation": msgspec.to_builtins(explained),
+        **figures_of(truth, predictions),
     }
     blob = context.artifacts.put(msgspec.json.format(msgspec.json.encode(report)))
-    said = [
-        verdict["text"] if verdict["passed"] else f"not passed: {verdict['text']}" for verdict in verdicts
-    ]
+    uses = uses_of(test, model, context.previous)
+    value |= {"test_part": uses, "test_part_note": note_of(uses)}
+    if holds_until is not None:
+        value |= holds_until
+    said = [item.text if item.passed else f"not passed: {item.text}" for item in judged]
     return Output(
-        digest=digest([blob]),
+        digest=digest(report | {"gates": [_lasting(item) for item in judged], "failed": bool(failed)}),
         value=value,
         artifacts={"report": blob},
         sentence="; ".join([*(said or ["no gates"]), *([value["caution"]] if adopted(model) else [])]),
@@ -136,18 +176,52 @@ def write_report(evaluation: Evaluation, context: StageContext) -> Output:
     )
 
 
-def confusion(truth: npt.NDArray[Any], predictions: Predictions) -> dict[str, Any] | None:
-    """Rows by true class (lines) and predicted class (columns); None for regression and very many classes."""
-    import numpy as np
+def waived(gate: GateBase, verdict: Verdict, now: datetime) -> Verdict:
+    """The verdict as it counts: one that failed passes while its waiver lives, and stays recorded as failed."""
+    import msgspec
 
-    from tenure.ml.metrics import scored
+    if verdict.passed or not gate.enforced or gate.waiver is None:
+        return verdict
+    waiver = gate.waiver
+    given = {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires.isoformat()}
+    if not waiver.live(now):
+        text = f"{verdict.text}; its waiver by {waiver.owner} expired on {waiver.expires}"
+        return msgspec.structs.replace(verdict, text=text, waiver=given)
+    return msgspec.structs.replace(
+        verdict, passed=True, status="waived", text=f"{verdict.text}; {waiver.text()}", waiver=given
+    )
 
-    if not predictions.classes or len(predictions.classes) > _MOST_CLASSES:
+
+def _until(gates: Sequence[GateBase], judged: Sequence[Verdict], now: datetime) -> dict[str, str] | None:
+    """From when on the report says something else, and why: the first end of a waiver it relies on."""
+    relied = {(item.waiver or {}).get("expires") for item in judged if item.status == "waived"}
+    ends = [gate.waiver for gate in gates if gate.waiver and gate.waiver.expires.isoformat() in relied]
+    first = min((waiver for waiver in ends if waiver.live(now)), key=lambda waiver: waiver.ends, default=None)
+    if first is None:
         return None
-    rows = scored(truth, predictions)
-    counts = np.zeros((rows.classes, len(predictions.classes)), dtype=int)
-    np.add.at(counts, (rows.truth, rows.guess), 1)
-    return {"classes": list(predictions.classes), "counts": counts[: len(predictions.classes)].tolist()}
+    return {
+        "holds_until": format_instant(first.ends),
+        "holds_because": f"The waiver of a gate by {first.owner} expired on {first.expires}.",
+    }
+
+
+def _lasting(item: Verdict) -> dict[str, Any]:
+    """What of a verdict is the same wherever it is judged."""
+    import msgspec
+
+    whole: dict[str, Any] = msgspec.to_builtins(item)
+    return whole | {"text": "", "value": None} if item.measured else whole
+
+
+def _measures(evaluation: Evaluation, worth: Mapping[str, Any] | None, signature: Signature) -> list[Metric]:
+    from tenure.ml.metrics import default_metrics, metric
+    from tenure.ml.value import value_metric
+
+    measures = [
+        metric(name, signature.task, ("evaluation", "metrics", position))
+        for position, name in enumerate(evaluation.metrics or default_metrics(signature.task))
+    ]
+    return measures if worth is None else [*measures, value_metric(worth, signature.task)]
 
 
 def _measured(
@@ -163,15 +237,54 @@ def _measured(
         resamples=evaluation.resamples,
         seed=SEED,
     )
+    return {name: _ends(item) for name, item in found.items()}
+
+
+def _ends(item: Interval) -> dict[str, float | None]:
+    return {"value": finite(item.value), "low": finite(item.low), "high": finite(item.high)}
+
+
+def _points(measures: Sequence[Metric], truth: Any, predictions: Predictions) -> dict[str, float | None]:
+    from tenure.ml.metrics import scored, value_of
+
+    rows = scored(truth, predictions)
+    return {item.name: finite(value_of(item, rows)) for item in measures}
+
+
+def _worst(
+    slices: list[dict[str, Any]], primary: Metric, truth: npt.NDArray[Any], predictions: Predictions
+) -> list[dict[str, Any]]:
+    from tenure.ml.metrics import score
+
+    return worst_of(slices, primary, score(primary, truth, predictions)) if slices else []
+
+
+def _fairness(found: Assessment, verdict: Verdict) -> dict[str, Any]:
+    """What is recorded of an assessment: how far apart the groups are, not each group."""
+    status = verdict.status
+    if status == "passed" and verdict.limit is None:
+        status = "shown"  # type: ignore[assignment]
     return {
-        name: {"value": _number(item.value), "low": _number(item.low), "high": _number(item.high)}
-        for name, item in found.items()
+        "sensitive_column": found.sensitive_column,
+        "metric": found.metric,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "confidence": found.confidence,
+        "limit": verdict.limit,
+        "status": status,
+        "text": verdict.text,
     }
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN: a metric that is not defined has no value."""
-    return value if math.isfinite(value) else None
+def _explained(found: Explanation | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "type": found.type,
+        "unit": found.unit,
+        "columns": [{"column": item.column, "value": item.value} for item in found.columns[:_MOST_EXPLAINED]],
+    }
 
 
 def _baseline(
@@ -201,49 +314,3 @@ def _caution(model: Record, test: pa.Table, context: StageContext) -> str:
         f"The model was adopted. Its owner says that it was fitted on data until {until}; {later} of {test.num_rows} "
         "test rows are later. Whether it was fitted on the others cannot be known."
     )
-
-
-def _champion(context: StageContext, model: Record, test: pa.Table, signature: Signature) -> Champion:
-    """The version that serves most requests, or the last one that passed where nothing is deployed."""
-    from tenure.ml.predictor import load_recorded
-
-    number = champion_version(context)
-    record = context.view.versions.get(number) if number is not None else None
-    if record is None or number is None:
-        return Champion(None, None, "there is no champion yet")
-    if record.value.get("model_digest") == model.digest:
-        return Champion(None, None, f"the model is the champion itself (version {number})")
-    try:
-        champion: Predictor = load_recorded(record.artifacts, context.artifacts, threads=0)
-        other = champion.signature
-        if (other.task, other.target, other.classes) != (signature.task, signature.target, signature.classes):
-            return Champion(
-                None, None, f"version {number} predicts another target or other classes: no comparison"
-            )
-        unseen = unseen_rows(test, record, context)
-        learned = int((~unseen).sum())
-        fitted = "may have been fitted" if adopted(record) else "was fitted"
-        if learned == len(unseen):
-            return Champion(
-                None, None, f"version {number} {fitted} on every row of the test part: no fair comparison"
-            )
-        note = f"compared with version {number}"
-        if learned:
-            note += f", without the {learned} of {len(unseen)} test rows that it {fitted} on"
-        return Champion(number, champion.predict(test), note, unseen)
-    except (ArtifactError, StageError) as error:
-        # Its columns are gone, or its files are: no reason to keep a better model from replacing it.
-        return Champion(
-            None,
-            None,
-            f"version {number} cannot predict these rows, so there is no comparison: {error.detail}",
-        )
-
-
-def champion_version(context: StageContext) -> int | None:
-    """The number of the champion: the largest share of the endpoint, else the last version that passed its gates."""
-    endpoint = context.view.value("deployment/endpoint")
-    if endpoint is not None and endpoint.get("routes"):
-        return int(max(endpoint["routes"], key=lambda route: route["share"])["version"])
-    passed = [number for number, record in context.view.versions.items() if record.value.get("passed")]
-    return max(passed, default=None)

@@ -20,14 +20,17 @@ from tenure.stages.base import (
     nothing_observed,
     nothing_to_verify,
 )
+from tenure.stages.evaluation.explanations import Explain, Permutation
+from tenure.stages.evaluation.fairness import FairnessCheck
 from tenure.stages.evaluation.gates import Gate
+from tenure.stages.evaluation.gates.gate import GateBase
 
 if TYPE_CHECKING:
     from tenure.plan.view import Target
 
 NAME = "evaluation"
 SNAPSHOT, SEARCH, MODEL, REPORT = "data/snapshot", "training/search", "training/model", "evaluation/report"
-VERSION = 1
+VERSION = 2
 
 
 class Baseline(SpecModel):
@@ -60,6 +63,30 @@ class Evaluation(SpecModel):
         (),
         examples=[[{"metric": "accuracy", "min": 0.65}, {"type": "baseline", "min_relative_change": 0.05}]],
     )
+    slices: tuple[str, ...] = field(
+        Effect.EVALUATE,
+        "Parts of the test rows to look at: a column of the snapshot (also one that is no feature; a number with many "
+        "values is cut into four parts of equal count), or an SQL condition.",
+        (),
+        examples=[["region", "age >= 65"]],
+    )
+    min_slice_rows: int = field(
+        Effect.EVALUATE,
+        "Fewest rows a part has to have to be judged; a smaller one is shown as `insufficient_data`.",
+        30,
+        ge=1,
+    )
+    fairness: tuple[FairnessCheck, ...] = field(
+        Effect.EVALUATE,
+        "How differently the model treats the groups of a sensitive column; with a limit it has to be met like a gate.",
+        (),
+        examples=[[{"sensitive_column": "gender", "metric": "equal_opportunity_difference", "max": 0.1}]],
+    )
+    explain: Explain = field(
+        Effect.EVALUATE,
+        "How the report explains which columns the model goes by.",
+        lambda: Permutation(type="permutation"),
+    )
     confidence: float = field(
         Effect.EVALUATE, "Level of the confidence intervals of the report.", 0.95, gt=0.5, lt=1.0
     )
@@ -74,8 +101,8 @@ class Evaluation(SpecModel):
 
 def describe(resource: Resource) -> str:
     """What the model is held against."""
-    block = _section(resource)
-    gates = f"; {len(block.gates)} gate{'s' if len(block.gates) > 1 else ''}" if block.gates else "; no gates"
+    demands = len(_demands(_section(resource)))
+    gates = f"; {demands} gate{'s' if demands > 1 else ''}" if demands else "; no gates"
     return f"judge it on the test part, against a naive baseline and the champion{gates}"
 
 
@@ -95,12 +122,21 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
     """Measure the model on the test part and judge every gate; a failed gate is a result, not an error."""
     from tenure.stages.evaluation.report import write_report
 
-    return write_report(_section(resource), context)
+    return write_report(_section(resource), resource.config.get("business", {}).get("value"), context)
 
 
 def conditions(resource: Resource) -> tuple[Condition, ...]:
-    """What every enforced gate demands."""
-    return tuple(Condition("gate", gate.condition()) for gate in _section(resource).gates if gate.enforced)
+    """What every enforced gate demands, and until when it is waived."""
+    return tuple(
+        Condition("gate", gate.condition() + (f" ({gate.waiver.text()})" if gate.waiver else ""))
+        for gate in _demands(_section(resource))
+        if gate.enforced
+    )
+
+
+def _demands(section: Evaluation) -> list[GateBase]:
+    """The gates, and the fairness checks that have a limit."""
+    return [*section.gates, *(check for check in section.fairness if check.limit is not None)]
 
 
 def _section(resource: Resource) -> Evaluation:

@@ -11,9 +11,22 @@ from pydantic import Discriminator, Tag
 
 from tenure.stages.evaluation.gates.baseline import BaselineGate
 from tenure.stages.evaluation.gates.champion import ChampionGate
+from tenure.stages.evaluation.gates.coverage import CoverageGate
+from tenure.stages.evaluation.gates.latency import LatencyGate
 from tenure.stages.evaluation.gates.metric import MetricGate
+from tenure.stages.evaluation.gates.size import SizeGate
+from tenure.stages.evaluation.gates.value import ValueGate
 
-__all__ = ["BaselineGate", "ChampionGate", "Gate", "MetricGate"]
+__all__ = [
+    "BaselineGate",
+    "ChampionGate",
+    "CoverageGate",
+    "Gate",
+    "LatencyGate",
+    "MetricGate",
+    "SizeGate",
+    "ValueGate",
+]
 
 
 def _kind(block: Any) -> str | None:
@@ -25,7 +38,11 @@ def _kind(block: Any) -> str | None:
 Gate = Annotated[
     Annotated[MetricGate, Tag("metric")]
     | Annotated[BaselineGate, Tag("baseline")]
-    | Annotated[ChampionGate, Tag("champion")],
+    | Annotated[ChampionGate, Tag("champion")]
+    | Annotated[ValueGate, Tag("value")]
+    | Annotated[LatencyGate, Tag("latency")]
+    | Annotated[SizeGate, Tag("size")]
+    | Annotated[CoverageGate, Tag("coverage")],
     Discriminator(_kind),
 ]
 """Every kind of gate. A new kind is one file and one line here."""

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.ml.metric_names import MetricName
 from tenure.spec.base import FieldProblem, field
-from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, shown
+from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, shown, verdict
 
 
 class BaselineGate(GateBase):
@@ -55,9 +55,8 @@ class BaselineGate(GateBase):
         change = gain / abs(naive) if naive else math.copysign(math.inf, gain) if gain else 0.0
         both = f"{name} {shown(value)} against {shown(naive)} of the baseline"
         if not math.isfinite(gain):
-            return Verdict(
-                "baseline", name, False, self.enforced, f"{name} is not defined on the rows of the test part"
-            )
+            text = f"{name} is not defined on the rows of the test part"
+            return verdict(self, "baseline", name, text, passed=False)
         passed = change >= self.min_relative_change and gain > 0
         moved = (
             f"{abs(change):.1%} {'better' if gain > 0 else 'worse'}" if math.isfinite(change) else "better"
@@ -67,12 +66,6 @@ class BaselineGate(GateBase):
         text = f"{both}: {moved}" + (
             "" if passed else f", at least {self.min_relative_change:.1%} better is demanded"
         )
-        return Verdict(
-            "baseline",
-            name,
-            passed,
-            self.enforced,
-            text,
-            change if math.isfinite(change) else None,
-            self.min_relative_change,
+        return verdict(
+            self, "baseline", name, text, passed=passed, value=change, limit=self.min_relative_change
         )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from tenure.core.effect import Effect
 from tenure.ml.metric_names import MetricName
 from tenure.spec.base import field
-from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, shown
+from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, shown, verdict
 
 
 class ChampionGate(GateBase):
-    """The model improves on the serving one by enough; passes when there is none to compare with."""
+    """The model improves on the serving one by enough, on rows that neither has learned from."""
 
     type: Literal["champion"] = field(Effect.EVALUATE, "The kind of gate.")
     metric: MetricName | None = field(
@@ -24,11 +25,25 @@ class ChampionGate(GateBase):
     )
     non_inferiority_margin: float | None = field(
         Effect.EVALUATE,
-        "Demand besides that, at the confidence of the report, the model is not worse by more than this: the lower "
-        "end of the interval of the paired difference.",
+        "Demand besides that the model is surely not worse by more than this: the lower end of the interval of the "
+        "paired difference.",
         None,
         ge=0.0,
         examples=[0.005],
+    )
+    confidence: float | None = field(
+        Effect.EVALUATE,
+        "Level of that interval; the one of the report when left out.",
+        None,
+        gt=0.5,
+        lt=1.0,
+        examples=[0.9],
+    )
+    on_no_comparison: Literal["pass", "fail"] = field(
+        Effect.EVALUATE,
+        "What follows where a champion serves and no fair comparison is possible: it learned from every row of the "
+        "test part, has another target, or cannot read the rows. The first model and the champion itself always pass.",
+        "pass",
     )
 
     def condition(self) -> str:
@@ -40,12 +55,11 @@ class ChampionGate(GateBase):
             else ""
         )
         demand = {True: "not below", False: f"{shown(self.min_change)} better than"}[self.min_change == 0]
-        return f"{name} {demand} the champion's{sure}"
+        held = ", which has to be comparable" if self.on_no_comparison == "fail" else ""
+        return f"{name} {demand} the champion's{sure}{held}"
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Compare the paired difference on the same rows with what is demanded."""
-        import math
-
         from tenure.ml.metrics import metric
         from tenure.ml.predictions import taken
         from tenure.ml.resampling import paired_difference
@@ -53,25 +67,28 @@ class ChampionGate(GateBase):
         name = self.metric or evidence.primary
         measure = metric(name, evidence.task, (*evidence.path, "metric"))
         if evidence.champion is None:
-            return Verdict(
-                "champion", name, True, self.enforced, evidence.champion_note, None, self.min_change
-            )
+            passed = self.on_no_comparison == "pass" or not evidence.champion_missing
+            return verdict(
+                self, "champion", name, evidence.champion_note, passed=passed, limit=self.min_change,
+                status="no_comparison" if evidence.champion_missing else None,
+            )  # fmt: skip
         truth, model, champion = evidence.truth, evidence.model, evidence.champion
         if evidence.comparable is not None:
             rows = evidence.comparable
             truth, model, champion = truth[rows], taken(model, rows), taken(champion, rows)
+        confidence = self.confidence or evidence.confidence
         difference = paired_difference(
             measure,
             truth,
             model,
             champion,
-            confidence=evidence.confidence,
+            confidence=confidence,
             resamples=evidence.resamples,
             seed=evidence.seed,
         )
         if not math.isfinite(difference.value):
             text = f"{name} is not defined on the rows of the test part"
-            return Verdict("champion", name, False, self.enforced, text, None, self.min_change)
+            return verdict(self, "champion", name, text, passed=False, limit=self.min_change)
         reasons = []
         if difference.value < self.min_change:
             reasons.append(f"at least {shown(self.min_change)} is demanded")
@@ -80,8 +97,10 @@ class ChampionGate(GateBase):
             reasons.append(f"it may be worse by more than {shown(margin)}")
         text = (
             f"{name} better than {evidence.champion_name} by {shown(difference.value)} "
-            f"({evidence.confidence:.0%} interval {shown(difference.low)} to {shown(difference.high)})"
+            f"({confidence:.0%} interval {shown(difference.low)} to {shown(difference.high)})"
         )
         if reasons:
             text += ": " + ", and ".join(reasons)
-        return Verdict("champion", name, not reasons, self.enforced, text, difference.value, self.min_change)
+        return verdict(
+            self, "champion", name, text, passed=not reasons, value=difference.value, limit=self.min_change
+        )
