@@ -259,6 +259,8 @@ def decode(data: bytes) -> Preprocessor:
             for block in read.blocks
         ]
         kept = None if read.kept is None else np.array(read.kept, dtype=np.int64)
+        if kept is not None and ((np.diff(kept) <= 0).any() or (kept < 0).any()):
+            raise ValueError("the features that were kept are not in order")
         fitted = Preprocessor(read.form, blocks, kept)
         fitted.transform(_no_values(blocks))
     except (msgspec.DecodeError, ValidationError, ValueError, KeyError, IndexError, TypeError) as error:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tenure.ml.design import Text
 
 _WORD = re.compile(r"\w\w+")
-_SPACES = re.compile(r"\s+")
 
 
 class Tfidf(Transform):
@@ -116,7 +115,7 @@ class Tfidf(Transform):
 
         def letters(text: str) -> list[str]:
             terms = []
-            for word in _SPACES.split((text.lower() if self.lowercase else text).strip()):
+            for word in (text.lower() if self.lowercase else text).split():
                 padded = f" {word} "
                 for size in range(low, high + 1):
                     terms += [padded[start : start + size] for start in range(max(1, len(padded) - size + 1))]
