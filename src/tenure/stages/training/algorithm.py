@@ -34,8 +34,8 @@ class Rows:
     """Preprocessed rows: matrix (rows, features) in float64, class positions or numbers (rows,), and what each row
     counts (rows,), None when all count the same.
 
-    The matrix may be mapped from a file and read-only. `cache` holds what an algorithm makes of the rows and can use
-    again with other parameters; it belongs to one thread.
+    The matrix may be mapped from a file, and is not to be written to. `cache` holds what an algorithm makes of the rows
+    and can use again with other parameters; it belongs to one thread.
     """
 
     matrix: npt.NDArray[np.float64]
@@ -125,6 +125,11 @@ class Algorithm(SpecModel, ABC):
     def start(self) -> dict[str, Value]:
         """The parameters of the first trial."""
         return self.starts()[0]
+
+    def settled(self) -> dict[str, Any]:
+        """What the block says beside the search space, where that is not the default: part of what a model is made
+        from."""
+        return self.model_dump(mode="json", exclude={"search_space"}, exclude_defaults=True, by_alias=True)
 
     @abstractmethod
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import model_validator
 
@@ -11,6 +11,7 @@ from tenure.spec.base import FieldProblem, SpecModel, field
 from tenure.stages.training.algorithm import Algorithm
 from tenure.stages.training.catboost import CatBoost
 from tenure.stages.training.elastic_net import ElasticNet
+from tenure.stages.training.estimator import Estimator
 from tenure.stages.training.extra_trees import ExtraTrees
 from tenure.stages.training.hist_gradient_boosting import HistGradientBoosting
 from tenure.stages.training.k_nearest_neighbors import KNearestNeighbors
@@ -86,6 +87,14 @@ class Algorithms(SpecModel):
     mlp: Mlp | None = field(
         Effect.RETRAIN, "A small neural network, for classes and numbers.", None, examples=[{}]
     )
+    estimator: Estimator | None = field(
+        Effect.RETRAIN,
+        "Any other estimator of scikit-learn, by its import path.",
+        None,
+        examples=[
+            {"class": "sklearn.ensemble.AdaBoostClassifier", "search_space": {"n_estimators": [50, 200]}}
+        ],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -99,7 +108,20 @@ class Algorithms(SpecModel):
     def _at_least_one(self) -> Self:
         if not self.listed():
             raise FieldProblem("no algorithm is listed", hint="add one, such as xgboost: {}")
+        for name, block in self.listed().items():
+            for parameter, dimension in block.dimensions().items():
+                if dimension.when is not None and not isinstance(block, Estimator):
+                    raise FieldProblem(
+                        f"{name} knows itself when {parameter} counts",
+                        at=(name, "search_space", parameter, "when"),
+                        hint="remove when",
+                    )
         return self
+
+    @classmethod
+    def kinds(cls) -> dict[str, type[Algorithm]]:
+        """Every algorithm there is by name, in the order of the fields."""
+        return {name: get_args(info.annotation)[0] for name, info in cls.model_fields.items()}
 
     def listed(self) -> dict[str, Algorithm]:
         """The algorithms of the spec by name, in the order of the fields."""

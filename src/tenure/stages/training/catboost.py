@@ -124,8 +124,9 @@ class CatBoost(Algorithm):
         }
         if setting.task == "multiclass":
             settings["classes_count"] = setting.classes
-        if setting.task == "regression":
-            settings["allow_const_label"] = True
+        if setting.task == "regression" and (rows.target == rows.target[0]).all():
+            settings |= {"allow_const_label": True, "bootstrap_type": "No"}
+            del settings["subsample"]
         train = _pool(rows, setting.threads)
         if validation is None:
             return Fit(catboost.CatBoost(settings).fit(train), {"rounds": rounds})

@@ -50,22 +50,32 @@ class ElasticNet(Algorithm):
         """Descend feature by feature."""
         from sklearn.linear_model import ElasticNet as Estimator
 
-        estimator = Estimator(l1_ratio=float(params["l1_ratio"]), max_iter=int(params["max_iter"]))
-        return Fit(coordinate_descent(estimator, params, rows, setting))
+        share, spread = float(params["l1_ratio"]), spread_of(rows)
+        # In the unit of the target the loss and the L2 penalty are squares, the L1 penalty is not: only it is adapted.
+        lasso, ridge = share * spread, 1.0 - share
+        estimator = Estimator(
+            alpha=float(params["alpha"]) * (lasso + ridge),
+            l1_ratio=lasso / (lasso + ridge),
+            max_iter=int(params["max_iter"]),
+        )
+        return Fit(coordinate_descent(estimator, rows, setting))
 
 
-def coordinate_descent(estimator: Any, params: Mapping[str, Any], rows: Rows, setting: Setting) -> Any:
-    """The estimator fitted with `alpha` in units of the target's standard deviation.
+def spread_of(rows: Rows) -> float:
+    """The standard deviation of the target, 1 for one that never changes.
 
-    The loss grows with the square of the target's unit and the L1 penalty with the unit itself: a penalty that is
-    right for prices in dollars is nothing for prices in cents, and one default could not serve both.
+    A penalty that is right for prices in dollars is nothing for prices in cents: in this unit one default serves both.
     """
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
 
     mean = np.average(rows.target, weights=rows.weights)
-    spread = float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weights)))
-    estimator.set_params(alpha=float(params["alpha"]) * (spread or 1.0))
+    return float(np.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weights))) or 1.0
+
+
+def coordinate_descent(estimator: Any, rows: Rows, setting: Setting) -> Any:
+    """The estimator, fitted."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with limited_threads(setting.threads), warnings.catch_warnings():
         # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
         warnings.simplefilter("ignore", ConvergenceWarning)

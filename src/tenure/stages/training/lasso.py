@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting
-from tenure.stages.training.elastic_net import coordinate_descent
+from tenure.stages.training.elastic_net import coordinate_descent, spread_of
 from tenure.stages.training.space import Dimension, Fixed, LogUniform, Takes, Value
 
 
@@ -44,4 +44,5 @@ class Lasso(Algorithm):
         """Descend feature by feature."""
         from sklearn.linear_model import Lasso as Estimator
 
-        return Fit(coordinate_descent(Estimator(max_iter=int(params["max_iter"])), params, rows, setting))
+        alpha = float(params["alpha"]) * spread_of(rows)
+        return Fit(coordinate_descent(Estimator(alpha, max_iter=int(params["max_iter"])), rows, setting))

@@ -84,8 +84,8 @@ class Mlp(Algorithm):
         target, mean, spread = rows.target, 0.0, 1.0
         if numbers:
             mean = float(np.average(target, weights=rows.weights))
-            spread = float(np.sqrt(np.average((target - mean) ** 2, weights=rows.weights))) or 1.0
-            target = (target - mean) / spread
+            spread = float(np.sqrt(np.average((target - mean) ** 2, weights=rows.weights)))
+            target = (target - mean) / (spread or 1.0)
         rounds = int(params.get("rounds", params["max_iter"]))
         first = {} if numbers else {"classes": np.arange(setting.classes)}
         best, best_at, kept = np.inf, 0, None
@@ -96,7 +96,7 @@ class Mlp(Algorithm):
                 first = {}
                 if validation is None:
                     continue
-                loss = _loss(network, validation, mean, spread)
+                loss = _loss(network, validation, mean, spread or 1.0)
                 if loss < best:
                     best, best_at = loss, done
                     kept = [part.copy() for part in (*network.coefs_, *network.intercepts_)]

@@ -103,7 +103,8 @@ class Sampler:
                         n_startup_trials=_STARTUP_TRIALS,
                         multivariate=True,
                         # A space whose dimensions depend on one another is modelled in groups.
-                        group=bool(self._algorithm.CONDITIONS),
+                        group=bool(self._algorithm.CONDITIONS)
+                        or any(dimension.when for dimension in self._dimensions.values()),
                         constant_liar=True,
                     )
                 elif self._kind == "qmc":
@@ -199,7 +200,7 @@ def _steps(dimension: Any) -> list[Value]:
     low, high = dimension.low, dimension.high
     whole = dimension.type == "int"
     if whole and high - low < GRID_STEPS:
-        return list(range(low, high + 1))
+        return list(range(low, high + 1, dimension.step))
     shares = [step / (GRID_STEPS - 1) for step in range(GRID_STEPS)]
     if dimension.type == "loguniform" or getattr(dimension, "log", False):
         values = [low * (high / low) ** share for share in shares]
@@ -207,4 +208,4 @@ def _steps(dimension: Any) -> list[Value]:
         values = [low + (high - low) * share for share in shares]
     # The ends as they are written, whatever rounding makes of them.
     values[0], values[-1] = low, high
-    return list(dict.fromkeys(round(value) for value in values)) if whole else list(dict.fromkeys(values))
+    return list(dict.fromkeys(dimension.nearest(round(value) if whole else value) for value in values))

@@ -28,7 +28,9 @@ from tenure.core.events import Note, StepProgress
 from tenure.core.units import parse_duration
 from tenure.stages.base import Output
 from tenure.stages.training.algorithm import Algorithm, Form, Rows, limited_threads
+from tenure.stages.training.ensembling import MOST_CANDIDATES, leading
 from tenure.stages.training.folding import cut_folds
+from tenure.stages.training.nested import outer_estimate
 from tenure.stages.training.preparation import TrainingRows, load_rows, prepared_fold
 from tenure.stages.training.prepared import Folds, forget, known_here, new_folds
 from tenure.stages.training.sampling import Sampler
@@ -58,10 +60,12 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to. `warm` is what it began with, `cached` how many trials were known from earlier ones."""
+    """What a search came to. `settled` is what the winner's block says beside its search space, `warm` is what it began
+    with, `cached` how many trials were known from earlier ones."""
 
     trials: tuple[Trial, ...]
     best: Trial
+    settled: dict[str, Any]
     measure: Metric
     cut: str
     ended: str
@@ -84,7 +88,7 @@ def run_search(training: Training, address: str, context: StageContext) -> Outpu
         context.emit(
             Note(address, f"{found.cached} of {len(found.trials)} trials were known from earlier searches.")
         )
-    return _output(found, context)
+    return _output(found, outer_estimate(training, rows, key, address, context), context)
 
 
 def find(
@@ -129,18 +133,20 @@ def find(
     best = best_trial(trials, measure)
     if best is None:
         raise _nothing(trials)
-    return Found(trials, best, measure, said, loop.ended, tuple(warm))
+    settled = algorithms[best.algorithm].settled()
+    return Found(trials, best, settled, measure, said, loop.ended, tuple(warm))
 
 
 def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
     """Raise StageError for an algorithm that cannot learn from these rows."""
     from tenure.ml.preprocessor import missing_values
+    from tenure.stages.training.algorithms import Algorithms
 
     task = rows.signature.task
     for name, algorithm in algorithms.items():
         where = ("training", "algorithms", name)
         if task not in algorithm.TASKS:
-            fitting = [other for other, block in _every_algorithm().items() if task in block.TASKS]
+            fitting = [other for other, kind in Algorithms.kinds().items() if task in kind.TASKS]
             raise StageError(
                 "the algorithm does not fit the task",
                 f"{name} cannot do {task}, which target {rows.signature.target!r} asks for",
@@ -154,12 +160,6 @@ def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
                 "set features.numeric.missing_value_strategy to median, or remove the algorithm",
                 path=where,
             )
-
-
-def _every_algorithm() -> dict[str, Algorithm]:
-    from tenure.stages.training.algorithms import Algorithms
-
-    return Algorithms.model_validate({name: {} for name in Algorithms.model_fields}).listed()
 
 
 @contextmanager
@@ -222,7 +222,7 @@ class _Loop:
             [
                 self.rows.identity,
                 None if self.training.cross_validation is None
-                else self.training.cross_validation.model_dump(mode="json"),
+                else self.training.cross_validation.model_dump(mode="json", exclude={"nested"}),
                 None if self.training.sampling is None else self.training.sampling.model_dump(mode="json"),
                 self.training.class_weights,
                 self.measure.name,
@@ -337,7 +337,7 @@ class _Loop:
             curve=entry.curve,
             seconds=None if seconds == math.inf else seconds,
         )
-        self._running[self.context.executor.submit(run_trial, task, apart=apart)] = run
+        self._running[self.context.executor.submit(run_trial, task, needs=self.reference, apart=apart)] = run
 
     def _wait(self) -> None:
         """Until something ends, or it is time to look whether it should."""
@@ -489,16 +489,18 @@ def _nothing(trials: Sequence[Trial]) -> StageError:
     )
 
 
-def _output(found: Found, context: StageContext) -> Output:
+def _output(found: Found, nested: Mapping[str, Any] | None, context: StageContext) -> Output:
     best, measure, trials = found.best, found.measure, found.trials
     per_algorithm = {}
     for name in dict.fromkeys(trial.algorithm for trial in trials):
         own = [trial for trial in trials if trial.algorithm == name]
         leader = best_trial(own, measure)
         per_algorithm[name] = {"trials": len(own), "score": leader.score if leader else None}
+    # What an ensemble may be made of. A model of the winner alone is not fitted again when the others change.
+    leaders = [[trial.algorithm, trial.params] for trial in leading(trials, measure, MOST_CANDIDATES)]
     return Output(
-        # Only what the model is made from: another search with the same winner changes nothing after it.
-        digest=digest([best.algorithm, best.params]),
+        # Only what the model is made from, so that another search that comes to the same changes nothing after it.
+        digest=digest([best.algorithm, found.settled, best.params, leaders]),
         value={
             "algorithm": best.algorithm,
             "params": best.params,
@@ -513,10 +515,20 @@ def _output(found: Found, context: StageContext) -> Output:
             "cached": found.cached,
             "algorithms": per_algorithm,
             "cross_validation": found.cut,
+            **({} if nested is None else {"nested": nested}),
             "ended_by": found.ended,
             "warm_start": msgspec.to_builtins(found.warm),
             "seconds": round(max(trial.started + trial.seconds for trial in trials), 3),
         },
         artifacts={"trials": context.artifacts.put(msgspec.json.encode(list(trials)))},
-        sentence=f"{best.algorithm}, {measure.name} {best.score:.4g} in {found.cut}, best of {len(trials)} trials",
+        sentence=f"{best.algorithm}, {measure.name} {best.score:.4g} in {found.cut}, best of {len(trials)} trials"
+        f"{_nested_words(nested)}",
+    )
+
+
+def _nested_words(nested: Mapping[str, Any] | None) -> str:
+    if nested is None or nested["score"] is None:
+        return ""
+    return f"; {nested['score']:.4g} on rows no trial has seen, {abs(nested['optimism']):.2g} " + (
+        "worse" if nested["optimism"] > 0 else "better"
     )

@@ -265,6 +265,13 @@ def _values(dimension: Dimension) -> list[tuple[Value, tuple[str | int, ...]]]:
     return [(dimension.low, ("low",)), (dimension.high, ("high",))]
 
 
+def portfolio(
+    names: tuple[str, ...], *rows: tuple[Value, ...], **same: Value
+) -> tuple[Mapping[str, Value], ...]:
+    """Sets of parameters as a table: a row for each, a column for each name; `same` has one value in all."""
+    return tuple({**dict(zip(names, row, strict=True)), **same} for row in rows)
+
+
 def counts(when: When, params: Mapping[str, Value]) -> bool:
     """Whether the parameters have the values that a condition asks for."""
     return all(

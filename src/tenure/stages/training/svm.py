@@ -117,11 +117,11 @@ def _calibrated(classifier: Any, rows: Rows, seed: int) -> Any:
     import numpy as np
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     fewest = int(np.unique(rows.target, return_counts=True)[1].min())
     if fewest < 2:
         fitted = classifier.fit(rows.matrix, rows.target, sample_weight=rows.weights)
-        return CalibratedClassifierCV(FrozenEstimator(fitted), ensemble=False)
+        return CalibratedClassifierCV(FrozenEstimator(fitted), cv=list(KFold(2).split(rows.matrix)), ensemble=False)
     folds = StratifiedKFold(min(_CALIBRATION_FOLDS, fewest), shuffle=True, random_state=seed)
     return CalibratedClassifierCV(classifier, cv=folds, ensemble=False)
