@@ -20,6 +20,7 @@ from tenure.stages.data.engine import Engine
 from tenure.stages.data.sources import Source
 
 KINDS = get_args(get_args(Source)[0])
+UNKNOWN_BEFORE_READ = ("sql", "python")
 ROWS = {"x": [1, 2, 3], "y": ["a", "b", None]}
 
 
@@ -31,6 +32,25 @@ def _csv(folder: Path) -> dict[str, Any]:
 def _parquet(folder: Path) -> dict[str, Any]:
     pq.write_table(pa.table(ROWS), folder / "rows.parquet")
     return {"path": "rows.parquet"}
+
+
+def _json(folder: Path) -> dict[str, Any]:
+    (folder / "rows.jsonl").write_text('{"x": 1, "y": "a"}\n{"x": 2, "y": "b"}\n{"x": 3, "y": null}\n')
+    return {"path": "rows.jsonl"}
+
+
+def _duckdb(folder: Path) -> dict[str, Any]:
+    (folder / "rows.csv").write_text("x,y\n3,\n1,a\n2,b\n")
+    return {"files": {"rows": "rows.csv"}, "query": "SELECT * FROM rows"}
+
+
+def _python(folder: Path) -> dict[str, Any]:
+    (folder / "shop.py").write_text(
+        "def rows(count: int):\n"
+        "    for n in range(1, count + 1):\n"
+        "        yield {'x': n, 'y': 'ab'[n - 1] if n < 3 else None}\n"
+    )
+    return {"function": "shop.py:rows", "parameters": {"count": 3}}
 
 
 def _sql(folder: Path) -> dict[str, Any]:
@@ -48,6 +68,9 @@ def _sklearn(folder: Path) -> dict[str, Any]:
 EXAMPLES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "csv": _csv,
     "parquet": _parquet,
+    "json": _json,
+    "duckdb": _duckdb,
+    "python": _python,
     "sql": _sql,
     "sklearn": _sklearn,
 }
@@ -105,16 +128,18 @@ def test_unchanged_source_is_not_reported_as_changed(source: Any, tmp_path: Path
         {"s": recorded}, {"s": source.fingerprint(tmp_path, recorded)}, datetime(2026, 5, 3, tzinfo=UTC)
     )
     assert looked.sentences == ()
-    assert looked.changed is (None if source.type == "sql" else False)
+    assert looked.changed is (None if source.type in UNKNOWN_BEFORE_READ else False)
 
 
 def test_fingerprint_of_a_source_that_is_not_there_never_raises(source: Any, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     found = source.fingerprint(elsewhere, None)
-    if "path" in type(source).model_fields:
+    if source.type not in ("sql", "sklearn"):
         assert found["missing"] is True
-        assert source.path in found["reason"]
+        assert any(str(value) in found["reason"] for value in EXAMPLES[source.type](tmp_path).values()) or (
+            "rows.csv" in found["reason"]
+        )
 
 
 def test_load_of_a_source_that_is_not_there_points_into_the_spec(

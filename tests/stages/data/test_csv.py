@@ -15,7 +15,7 @@ from tenure.core.errors import StageError
 from tenure.ml.signature import ColumnType
 from tenure.stages.data.engine import Engine, opened
 from tenure.stages.data.sources.csv import Csv
-from tenure.stages.data.text_table import decimal_commas
+from tenure.stages.data.text_values import notes_on
 
 WHERE = ("data", "sources", "s")
 
@@ -270,4 +270,6 @@ def test_a_decimal_comma_is_read_as_the_source_says(tmp_path: Path) -> None:
 
 def test_decimal_commas_read_as_text_are_found(tmp_path: Path, engine: Engine) -> None:
     table = load(tmp_path, "a;b;c;d\n3,14;1;x,y;\n-2;2;1,5;\n;3;3,0;\n")
-    assert decimal_commas(tabled(engine, table)) == ["a"]
+    assert notes_on(tabled(engine, table)) == [
+        "a looks like numbers with a comma, read as text: set decimal or thousands to ','"
+    ]

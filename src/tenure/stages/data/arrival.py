@@ -47,11 +47,20 @@ def changed(recorded: Fingerprints, observed: Fingerprints) -> dict[str, str]:
     return {
         name: _difference(recorded[name], now)
         for name, now in observed.items()
-        if name in recorded and now.get("digest") not in (None, recorded[name].get("digest"))
+        if name in recorded and _differs(recorded[name], now)
     }
 
 
+def _differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the data are others, or the code that gives them: what is not known on both sides does not differ."""
+    return now.get("digest") not in (None, before.get("digest")) or (
+        "code" in before and "code" in now and before["code"] != now["code"]
+    )
+
+
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if "code" in now:
+        return "other code"
     if "version" in now:
         return f"version {now['version']} instead of {before.get('version')}"
     if "rows" not in before or "rows" not in now:

@@ -39,6 +39,14 @@ SQL_TYPES: dict[str, str] = {
 }
 """The type in SQL of each logical type; timestamps are UTC without a zone."""
 
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "preserve_insertion_order": "true",
+    # Nothing is fetched from the network, and nothing of the user's other sessions is looked at.
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "python_enable_replacements": "false",
+}
 _UNIT = 8192
 _BATCH_ROWS = 1 << 17
 _BATCH_BYTES = 1 << 25
@@ -263,6 +271,18 @@ class Engine:
         self.query(f"CREATE TABLE {name} AS {sql}")
         return name
 
+    def create(self, types: Sequence[str]) -> str:
+        """An empty table with columns c0, c1, ... of these types in SQL, under a name, for `extend` and `over`."""
+        self._made += 1
+        name = f"rows{self._made}"
+        columns = ", ".join(f"c{at} {kind}" for at, kind in enumerate(types))
+        self.query(f"CREATE TABLE {name} ({columns})")
+        return name
+
+    def extend(self, written: str, sql: str) -> None:
+        """Put the rows of a SELECT behind those that were written. Raises duckdb.Error."""
+        self.query(f"INSERT INTO {written} {sql}")
+
     def over(self, written: str, items: Mapping[str, tuple[ColumnType, str]]) -> Table:
         """What was written as a table, with a column for each of `items` (name -> logical type and SQL)."""
         columns = _numbered({name: kind for name, (kind, _) in items.items()})
@@ -282,6 +302,12 @@ class Engine:
             for (name,) in self.query(f"SELECT {column} FROM {catalogue}"):
                 if name not in needed:
                     self.query(f"DROP {sort} {name}")
+
+    def drop(self, table: Table) -> None:
+        """Remove a table that nothing else stands on."""
+        views = {name for (name,) in self.query("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+        for name in sorted(table.stands_on, key=lambda name: name not in views):
+            self.query(f"DROP {'VIEW' if name in views else 'TABLE'} {name}")
 
     def _new_name(self) -> str:
         self._made += 1
@@ -303,16 +329,11 @@ def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
     with scratch() as folder:
         connection = duckdb.connect(
             str(folder / "engine.duckdb"),
-            config={
+            config=_SETTINGS
+            | {
                 "memory_limit": f"{limit}B",
-                "threads": str(max(1, min(os.cpu_count() or 1, limit // _BYTES_PER_THREAD))),
+                "threads": str(_threads(limit)),
                 "temp_directory": str(folder / "spilled"),
-                "preserve_insertion_order": "true",
-                # Nothing is fetched from the network, and nothing of the user's other sessions is looked at.
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "allow_persistent_secrets": "false",
-                "python_enable_replacements": "false",
             },
         )
         try:
@@ -335,6 +356,51 @@ def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
         finally:
             with suppress(duckdb.Error):
                 connection.close()
+
+
+@contextmanager
+def confined(
+    engine: Engine, files: Sequence[Path], database: Path | None, where: tuple[str | int, ...]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A second engine for a query that a person wrote: it reads these files and this database, and nothing else.
+
+    Raises StageError pointing to `where` when the database cannot be opened.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config=_SETTINGS
+        | {
+            "memory_limit": f"{memory_limit() // 2}B",
+            "threads": str(_threads(memory_limit() // 2)),
+            "temp_directory": str(engine.folder / "query"),
+        },
+    )
+    try:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        if database is not None:
+            try:
+                connection.execute(f"ATTACH {literal(str(database))} AS given (READ_ONLY)")
+            except duckdb.Error as error:
+                raise StageError(
+                    "the database cannot be opened",
+                    f"{database.name}: {str(error).splitlines()[0]}",
+                    "check the file, and that no other program is writing to it",
+                    path=where,
+                ) from error
+            connection.execute("USE given")
+        paths = ", ".join(literal(str(file)) for file in files)
+        connection.execute(f"SET allowed_paths = [{paths}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _threads(limit: int) -> int:
+    return max(1, min(os.cpu_count() or 1, limit // _BYTES_PER_THREAD))
 
 
 def quoted(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import hashlib
 import os
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-from tenure.core.digest import digest, digest_file
+from tenure.core.digest import PREFIX
 from tenure.core.errors import StageError
 from tenure.core.files import find
 
@@ -45,7 +45,7 @@ def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[P
         if file.exists() and not file.is_file():
             raise StageError(
                 "a source is no file",
-                f"{_shown(file, project)} is a pipe, a socket or a device, which cannot be read twice",
+                f"{shown(file, project)} is a pipe, a socket or a device, which cannot be read twice",
                 "write what comes out of it to a file, and name that",
                 path=where,
             )
@@ -55,55 +55,54 @@ def require(project: Path, pattern: str, where: tuple[str | int, ...]) -> list[P
         except PermissionError as error:
             raise StageError(
                 "a source file may not be read",
-                f"{_shown(file, project)}: permission denied",
+                f"{shown(file, project)}: permission denied",
                 "give the user who runs tenure the right to read it",
                 path=where,
             ) from error
         except OSError as error:
             raise StageError(
-                "a source file cannot be read", f"{_shown(file, project)}: {error.strerror}", path=where
+                "a source file cannot be read", f"{shown(file, project)}: {error.strerror}", path=where
             ) from error
         if empty:
-            raise StageError(
-                "a source file is empty",
-                f"{_shown(file, project)} has no content at all",
-                "check what was to write it",
-                path=where,
-            )
+            raise empty_file(shown(file, project), where)
     return files
 
 
-def fingerprint(
-    project: Path, pattern: str, recorded: Mapping[str, Any] | None, *, count_lines: bool
-) -> dict[str, Any]:
-    """What the files are now: `{path, size, mtime_ns, digest, rows?}`, or `{missing: True}`.
+def empty_file(name: str, where: tuple[str | int, ...]) -> StageError:
+    """The refusal of a file without a byte in it."""
+    return StageError(
+        "a source file is empty", f"{name} has no content at all", "check what was to write it", path=where
+    )
 
-    Content is hashed only when size or time differ from the recorded ones. `rows` counts lines after the header, so
-    it is too high for text with line breaks inside quotes.
+
+def look_through(file: Path) -> tuple[str, int | None]:
+    """The digest of a file's content and its lines after the header (None when packed), in one pass.
+
+    Raises OSError.
     """
-    try:
-        files = find(project, pattern)
-        if not files:
-            return {"missing": True, "reason": f"no file {pattern}"}
-        if any(file.is_dir() for file in files):
-            return {"missing": True, "reason": f"{pattern} is a folder"}
-        if any(not file.is_file() for file in files):
-            return {"missing": True, "reason": f"{pattern} is no regular file"}
-        stats = [file.stat() for file in files]
-        found: dict[str, Any] = {
-            "path": pattern,
-            "size": sum(stat.st_size for stat in stats),
-            "mtime_ns": max(stat.st_mtime_ns for stat in stats),
-        }
-        if recorded is not None and all(recorded.get(key) == value for key, value in found.items()):
-            return dict(recorded)
-        digests = [[_shown(file, project), digest_file(file)] for file in files]
-        found["digest"] = digests[0][1] if len(digests) == 1 else digest(digests)
-        if count_lines:
-            found["rows"] = sum(_lines(file) for file in files)
-    except UNREADABLE as error:
-        return {"missing": True, "reason": unreadable(error)}
-    return found
+    hasher = hashlib.sha256()
+    breaks, last = 0, b""
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            hasher.update(chunk)
+            breaks += chunk.count(b"\n")
+            last = chunk
+    packed = file.suffix == ".gz"
+    return PREFIX + hasher.hexdigest(), None if packed else _after_header(breaks, last)
+
+
+def lines(file: Path) -> int:
+    """The lines after the header of a file that may be packed. Raises one of `UNREADABLE`."""
+    breaks, last = 0, b""
+    with open_bytes(file) as stream:
+        while chunk := stream.read(_CHUNK):
+            breaks += chunk.count(b"\n")
+            last = chunk
+    return _after_header(breaks, last)
+
+
+def _after_header(breaks: int, last: bytes) -> int:
+    return max(0, breaks - 1 + (bool(last) and not last.endswith(b"\n")))
 
 
 def unreadable(error: BaseException) -> str:
@@ -118,16 +117,8 @@ def open_bytes(file: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
-def _lines(file: Path) -> int:
-    count, last = 0, b""
-    with open_bytes(file) as stream:
-        while chunk := stream.read(_CHUNK):
-            count += chunk.count(b"\n")
-            last = chunk
-    return max(0, count - 1 + (bool(last) and not last.endswith(b"\n")))
-
-
-def _shown(file: Path, project: Path) -> str:
+def shown(file: Path, project: Path) -> str:
+    """A file as messages name it: its path from the project folder."""
     return os.path.relpath(file, project) if file.is_relative_to(project) else str(file)
 
 

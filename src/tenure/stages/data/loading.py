@@ -39,7 +39,7 @@ def load(engine: Engine, sql: str) -> Loaded:
     given = ", ".join(f"g{at}" for at in range(len(schema)))
     at_of = {name: f"c{at}" for at, name in enumerate(usable)}
     items = ", ".join(
-        f"{_cast(f'g{at}', column.type)} AS {at_of[column.name]}"
+        f"{cast(column.type).of(f'g{at}')} AS {at_of[column.name]}"
         for at, column in enumerate(schema)
         if column.name in usable
     )
@@ -51,6 +51,18 @@ def load_arrow(engine: Engine, rows: pa.Table | pa.RecordBatchReader) -> Loaded:
     """As `load`, of Arrow data, read batch by batch."""
     with engine.registered("given_rows", rows):
         return load(engine, "SELECT * FROM given_rows")
+
+
+def sorted_rows(loaded: Loaded) -> Loaded:
+    """The same rows in an order of their own: by all columns from left to right, missing values last."""
+    table = loaded.table
+    columns = ", ".join(column.sql for column in table.columns)
+    ordered = table.engine.store(
+        {column.name: column.type for column in table.columns},
+        f"SELECT {columns} FROM {table.view} ORDER BY {columns}",
+    )
+    table.engine.drop(table)
+    return loaded._replace(table=ordered)
 
 
 def settle(
@@ -100,15 +112,27 @@ def no_model_can_use(columns: Mapping[str, str]) -> StageError:
     )
 
 
-def _cast(sql: str, kind: pa.DataType) -> str:
+class Cast(NamedTuple):
+    """How a column from outside becomes one of ours: SQL around its name, and the type in SQL that it has then."""
+
+    pattern: str
+    type: str
+
+    def of(self, sql: str) -> str:
+        """The SQL for a column that SQL calls so."""
+        return self.pattern.format(sql)
+
+
+def cast(kind: pa.DataType) -> Cast:
+    """The cast of a usable Arrow type. Whole numbers without a sign stay so, until `settle` has seen how large they
+    are."""
     import pyarrow as pa
 
     from tenure.ml.columns import logical_type
 
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return f"make_timestamp(epoch_us({sql}))"
-    if pa.types.is_uint64(kind):
-        return sql
+        return Cast("make_timestamp(epoch_us({}))", "TIMESTAMP")
     logical = logical_type(kind)
     assert logical is not None
-    return f"CAST({sql} AS {SQL_TYPES[logical]})"
+    wanted = "UBIGINT" if pa.types.is_uint64(kind) else SQL_TYPES[logical]
+    return Cast(f"CAST({{}} AS {wanted})", wanted)

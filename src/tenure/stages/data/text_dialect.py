@@ -34,42 +34,27 @@ _OTHER_FORMATS = (
 """How files of other formats begin, what they are, and what to do."""
 
 
-def header(
-    readable: Sequence[Path], files: Sequence[Path], delimiter: str | None, where: Where
-) -> tuple[str, list[str]]:
+def header(file: Path, shown: str, delimiter: str | None, where: Where) -> tuple[str, list[str]]:
     """The delimiter and the names of the columns. Blank names are numbered, as from a saved row index."""
-    first: list[str] = []
-    for file, shown in zip(readable, files, strict=True):
-        head = _head(file, shown, where)
-        if delimiter is None:
-            delimiter = _sniff(head)
-        cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
-        names = [cell.strip() or f"column_{position}" for position, cell in enumerate(cells)]
-        refuse_repeated_names(
-            names, f"the header of {shown.name}", "rename them in the file", (*where, "path")
-        )
-        if len(names) == 1:
-            inside = [sign for sign in DELIMITERS if sign != delimiter and sign in names[0]]
-            if inside:
-                raise StageError(
-                    "only one column was found",
-                    f"the header of {shown.name} is {names[0]!r}, which looks like columns separated by {inside[0]!r}",
-                    f'set delimiter: "{_escaped(inside[0])}"',
-                    path=(*where, "delimiter"),
-                )
-        if first and names != first:
+    head = _head(file, shown, where)
+    if delimiter is None:
+        delimiter = _sniff(head)
+    cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
+    names = [cell.strip() or f"column_{position}" for position, cell in enumerate(cells)]
+    refuse_repeated_names(names, f"the header of {shown}", "rename them in the file", (*where, "path"))
+    if len(names) == 1:
+        inside = [sign for sign in DELIMITERS if sign != delimiter and sign in names[0]]
+        if inside:
             raise StageError(
-                "the files of a source have different headers",
-                f"{shown.name} has the columns {', '.join(names)}; {files[0].name} has {', '.join(first)}",
-                "narrow the glob, or give the files the same header",
-                path=(*where, "path"),
+                "only one column was found",
+                f"the header of {shown} is {names[0]!r}, which looks like columns separated by {inside[0]!r}",
+                f'set delimiter: "{_escaped(inside[0])}"',
+                path=(*where, "delimiter"),
             )
-        first = names
-    assert delimiter is not None
-    return delimiter, first
+    return delimiter, names
 
 
-def _head(file: Path, shown: Path, where: Where) -> str:
+def _head(file: Path, shown: str, where: Where) -> str:
     try:
         with open_bytes(file) as stream:
             data = stream.read(_HEAD)
@@ -77,9 +62,7 @@ def _head(file: Path, shown: Path, where: Where) -> str:
         raise _not_readable(shown, error, where) from error
     for mark, what, hint in _OTHER_FORMATS:
         if data.startswith(mark):
-            raise StageError(
-                "a source file is not text", f"{shown.name} is {what}", hint, path=(*where, "path")
-            )
+            raise StageError("a source file is not text", f"{shown} is {what}", hint, path=(*where, "path"))
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _wrong_encoding(shown, "it begins with the mark of UTF-16", "utf-16", where)
     try:
@@ -117,7 +100,7 @@ def as_utf8(file: Path, copy: Path, encoding: str, where: Where) -> Path:
                 done += len(chunk)
             target.write(decoder.decode(b"", final=True).encode())
         except UNREADABLE as error:
-            raise _not_readable(file, error, where) from error
+            raise _not_readable(file.name, error, where) from error
         except UnicodeError as error:
             reason = getattr(error, "reason", str(error))
             raise StageError(
@@ -147,28 +130,22 @@ def with_plain_line_ends(file: Path, copy: Path) -> Path:
 
 
 def diagnosis(
-    readable: Sequence[Path],
-    files: Sequence[Path],
-    names: Sequence[str],
-    delimiter: str,
-    error: Exception,
-    where: Where,
+    file: Path, shown: str, names: Sequence[str], delimiter: str, error: Exception, where: Where
 ) -> StageError:
     """Why a file could not be read, found by going through it line by line."""
-    for file, shown in zip(readable, files, strict=True):
-        if not file.exists():
-            return StageError(
-                "a source file disappeared while it was read",
-                shown.name,
-                "run the command again",
-                path=(*where, "path"),
-            )
-        try:
-            problem = _bad_byte(file, shown, where) or _ragged_row(file, shown, names, delimiter, where)
-        except UNREADABLE as damage:
-            problem = _not_readable(shown, damage, where)
-        if problem is not None:
-            return problem
+    if not file.exists():
+        return StageError(
+            "a source file disappeared while it was read",
+            shown,
+            "run the command again",
+            path=(*where, "path"),
+        )
+    try:
+        problem = _bad_byte(file, shown, where) or _ragged_row(file, shown, names, delimiter, where)
+    except UNREADABLE as damage:
+        problem = _not_readable(shown, damage, where)
+    if problem is not None:
+        return problem
     lines = [line for line in str(error).splitlines() if line.strip()]
     return StageError(
         "a source file cannot be read as CSV",
@@ -178,16 +155,16 @@ def diagnosis(
     )
 
 
-def _not_readable(shown: Path, error: BaseException, where: Where) -> StageError:
+def _not_readable(shown: str, error: BaseException, where: Where) -> StageError:
     return StageError(
         "a source file cannot be read",
-        f"{shown.name}: {unreadable(error)}",
+        f"{shown}: {unreadable(error)}",
         "fetch or write it again",
         path=(*where, "path"),
     )
 
 
-def _bad_byte(file: Path, shown: Path, where: Where) -> StageError | None:
+def _bad_byte(file: Path, shown: str, where: Where) -> StageError | None:
     with open_bytes(file) as stream:
         for number, line in enumerate(stream, 1):
             try:
@@ -205,17 +182,17 @@ def _bad_byte(file: Path, shown: Path, where: Where) -> StageError | None:
     return None
 
 
-def _wrong_encoding(shown: Path, reason: str, suggestion: str, where: Where) -> StageError:
+def _wrong_encoding(shown: str, reason: str, suggestion: str, where: Where) -> StageError:
     return StageError(
         "the encoding is wrong",
-        f"{shown.name} is not utf-8 text: {reason}",
+        f"{shown} is not utf-8 text: {reason}",
         f"set encoding: {suggestion}",
         path=(*where, "encoding"),
     )
 
 
 def _ragged_row(
-    file: Path, shown: Path, names: Sequence[str], delimiter: str, where: Where
+    file: Path, shown: str, names: Sequence[str], delimiter: str, where: Where
 ) -> StageError | None:
     with open_bytes(file) as stream:
         reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=delimiter)
@@ -226,7 +203,7 @@ def _ragged_row(
                 if row and len(row) != len(names):
                     return StageError(
                         "rows of different length",
-                        f"the row in line {line} of {shown.name} has {len(row)} value(s), the header {len(names)}: "
+                        f"the row in line {line} of {shown} has {len(row)} value(s), the header {len(names)}: "
                         f"{delimiter.join(row)[:80]!r}"
                         + (f"; it runs to line {reader.line_num}, inside quotes" if several else ""),
                         "close the quotes in the line where it begins"

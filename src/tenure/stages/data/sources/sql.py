@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,6 @@ from tenure.stages.data.lookup import refuse_repeated_names
 from tenure.stages.data.sources.timed import Timed
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from sqlalchemy import URL
 
     from tenure.stages.data.engine import Engine
@@ -54,17 +53,19 @@ class Sql(Timed):
         return {"digest": None}
 
     def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
-        """All rows of the query, sorted by all of their columns from left to right."""
-        import pyarrow as pa
+        """All rows of the query, sorted by all of their columns from left to right; a server streams them."""
         import sqlalchemy
         from sqlalchemy.exc import SQLAlchemyError
 
-        from tenure.ml.columns import logical_type
-        from tenure.stages.data.loading import load_arrow
+        from tenure.stages.data.accumulating import Accumulated
+        from tenure.stages.data.loading import sorted_rows
 
+        rows = Accumulated(engine)
         database = sqlalchemy.create_engine(self._url(project, where), poolclass=sqlalchemy.pool.NullPool)
         try:
-            with database.connect().execution_options(stream_results=True) as connection:
+            with database.connect().execution_options(
+                stream_results=True, max_row_buffer=_BATCH
+            ) as connection:
                 result = connection.execute(sqlalchemy.text(self.query))
                 if not result.returns_rows:
                     raise StageError(
@@ -74,7 +75,8 @@ class Sql(Timed):
                     )
                 names = list(result.keys())
                 refuse_repeated_names(names, "the query", "name them apart with AS", (*where, "query"))
-                batches = [_columns(names, rows) for rows in result.partitions(_BATCH)]
+                for batch in result.partitions(_BATCH):
+                    rows.add(dict(zip(names, zip(*batch, strict=True), strict=True)))
         except SQLAlchemyError as error:
             # The driver's own words: SQLAlchemy's add the statement, and for some errors its parameters.
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -83,13 +85,7 @@ class Sql(Timed):
             ) from error
         finally:
             database.dispose()
-        table = _stack(names, batches)
-        order = [
-            (column.name, "ascending")
-            for column in table.schema
-            if logical_type(column.type) is not None and not pa.types.is_null(column.type)
-        ]
-        return load_arrow(engine, table.sort_by(order) if order else table)
+        return sorted_rows(rows.done(names))
 
     def _url(self, project: Path, where: tuple[str | int, ...]) -> URL:
         from sqlalchemy import make_url
@@ -139,47 +135,3 @@ def _no_driver(reason: str, place: tuple[str | int, ...]) -> StageError:
         "install the package of the driver into tenure's environment",
         path=place,
     )
-
-
-def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table([_column(list(values)) for values in zip(*rows, strict=True)], names=list(names))
-
-
-def _column(values: list[Any]) -> pa.Array:
-    """One Arrow column. SQLite may hold any type in any row: numbers of two kinds become floats, a mixture text."""
-    import pyarrow as pa
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        pass
-    known = [value for value in values if value is not None]
-    if all(isinstance(value, int | float) for value in known):
-        return pa.array([None if value is None else float(value) for value in values])
-    return pa.array([None if value is None else str(value) for value in values])
-
-
-def _stack(names: Sequence[str], batches: Sequence[pa.Table]) -> pa.Table:
-    import pyarrow as pa
-
-    if not batches:
-        return pa.table({name: pa.array([], pa.string()) for name in names})
-    try:
-        return pa.concat_tables(batches, promote_options="permissive")
-    except pa.ArrowException:
-        texts = [name for name in names if len({str(batch[name].type) for batch in batches} - {"null"}) > 1]
-        as_text = [
-            pa.table(
-                [_text(batch[name]) if name in texts else batch[name] for name in names], names=list(names)
-            )
-            for batch in batches
-        ]
-        return pa.concat_tables(as_text, promote_options="permissive")
-
-
-def _text(values: pa.ChunkedArray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())

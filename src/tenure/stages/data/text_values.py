@@ -1,0 +1,238 @@
+"""Values written as text: which of them look like numbers, dates or booleans, and how they are read.
+
+A column is an integer, a number, a boolean or a timestamp only if every value that is there looks like one; digits
+behind a leading zero (`007`) are text, since they name things. Columns are called `c0`, `c1`, ... in SQL here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tenure.core.errors import StageError
+from tenure.stages.data.engine import Engine, Table, literal
+from tenure.stages.data.loading import Loaded, settle
+from tenure.stages.data.lookup import Where
+
+if TYPE_CHECKING:
+    from tenure.ml.signature import ColumnType
+
+_SAMPLE = 2000
+_LOOKED_AT = 100_000
+_MOSTLY = 0.9
+_MISFIT = "a value does not fit"
+
+_TRIMMED = "trim({c}, ' \t')"
+_LOOKS_LIKE: dict[ColumnType, str] = {
+    "integer": r"regexp_full_match({t}, '[+-]?(0|[1-9][0-9]*)') AND try_cast({t} AS BIGINT) IS NOT NULL",
+    "number": (
+        r"regexp_full_match(lower({t}), "
+        r"'[+-]?(((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)')"
+    ),
+    "boolean": "lower({t}) IN ('true', 'false')",
+    "timestamp": (
+        r"regexp_full_match({t}, '[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}"
+        r"([T ][0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?') "
+        r"AND try_cast({t} AS TIMESTAMPTZ) IS NOT NULL"
+    ),
+}
+_DECLARED: dict[ColumnType, str] = {
+    "integer": "regexp_full_match({t}, '[+-]?[0-9]+') AND try_cast({t} AS BIGINT) IS NOT NULL",
+    "number": "try_cast({t} AS DOUBLE) IS NOT NULL",
+}
+_CAST: dict[ColumnType, str] = {
+    "integer": "CAST({t} AS BIGINT)",
+    "number": "CAST({t} AS DOUBLE)",
+    "boolean": "lower({t}) = 'true'",
+    "timestamp": "make_timestamp(epoch_us(CAST({t} AS TIMESTAMPTZ)))",
+    "string": "{c}",
+}
+
+
+class Writing(msgspec.Struct, frozen=True):
+    """How values are written: dates in any of `timestamp_formats` (ISO 8601 without any), numbers with a sign between
+    whole and decimals and another between thousands."""
+
+    timestamp_formats: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str | None = None
+
+
+def typed(
+    engine: Engine,
+    scan: str,
+    names: Sequence[str],
+    types: Mapping[str, ColumnType],
+    writing: Writing,
+    where: Where,
+    *,
+    guesses: Mapping[str, Sequence[ColumnType]] | None = None,
+) -> Loaded:
+    """The rows of `scan` (a table function in SQL that gives text columns c0, c1, ...) in types found from all values.
+
+    The types of a sample are tried on all rows in the pass that reads them; only when a value does not fit, every
+    value is looked at before. `guesses` are the types that a column may have besides text, all of them when left out.
+    Raises StageError for values that are not of their declared type, duckdb.Error when the text cannot be read.
+    """
+    import duckdb
+
+    sample = f"(SELECT * FROM {scan} LIMIT {_SAMPLE})"
+    free = {
+        n: list(_LOOKS_LIKE if guesses is None else guesses[name])
+        for n, name in enumerate(names)
+        if name not in types
+    }
+    possible, known, rows = _possible(engine, sample, free, writing)
+    if rows == _SAMPLE:
+        # A column without a value in the sample may be anything: it is looked through before it is read.
+        unseen = {n: kinds for n, kinds in possible.items() if not known[n]}
+        if unseen:
+            more, counts, _ = _possible(engine, scan, unseen, writing)
+            possible, known = possible | more, known | counts
+    kinds = _chosen(names, types, possible, known)
+    try:
+        return settle(engine, _read(engine, scan, names, kinds, types, writing), kinds)
+    except duckdb.InvalidInputException as error:
+        if _MISFIT not in str(error):
+            raise
+    _refuse_misfits(engine, scan, names, types, writing, where)
+    possible, known, _ = _possible(engine, scan, possible, writing)
+    kinds = _chosen(names, types, possible, known)
+    return settle(engine, _read(engine, scan, names, kinds, types, writing), kinds)
+
+
+def notes_on(table: Table) -> list[str]:
+    """What is worth a word about text columns most of whose first values look like numbers, as phrases."""
+    texts = [column for column in table.columns if column.type == "string"]
+    if not texts:
+        return []
+    number = r"'\s*[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?\s*'"
+    comma = r"'\s*[+-]?[0-9]+(,[0-9]+)+(\.[0-9]+)?\s*|\s*[+-]?[0-9]+\s*'"
+    padded = r"'\s*0[0-9]+\s*'"
+    items = ", ".join(
+        f"count({c.sql}), count(*) FILTER (regexp_full_match({c.sql}, {number})), "
+        f"count(*) FILTER (regexp_full_match({c.sql}, {padded})), "
+        f"count(*) FILTER (regexp_full_match({c.sql}, {comma})), count(*) FILTER (contains({c.sql}, ',')), "
+        f"min({c.sql}) FILTER (NOT regexp_full_match({c.sql}, {number}))"
+        for c in texts
+    )
+    listed = ", ".join(c.sql for c in texts)
+    (found,) = table.engine.query(
+        f"SELECT {items} FROM (SELECT {listed} FROM {table.view} LIMIT {_LOOKED_AT})"
+    )
+    notes = []
+    for at, column in enumerate(texts):
+        known, numbers, zeros, commas, with_comma, other = found[6 * at : 6 * at + 6]
+        if known and commas == known and with_comma:
+            notes.append(
+                f"{column.name} looks like numbers with a comma, read as text: set decimal or thousands to ','"
+            )
+        elif not zeros and known > numbers >= _MOSTLY * known:
+            notes.append(
+                f"{column.name} is text, because {known - numbers} of its first {known} values are no numbers, such as "
+                f"{other[:40]!r}: add it to null_values if it stands for a missing value, or declare types"
+            )
+    return notes
+
+
+def _possible(
+    engine: Engine, source: str, free: Mapping[int, list[ColumnType]], writing: Writing
+) -> tuple[dict[int, list[ColumnType]], dict[int, int], int]:
+    """Which of the types in `free` every value of a column looks like, how many values each has, and the rows."""
+    items = ["count(*)", *(f"count(c{n})" for n in free)]
+    items += [f"count(*) FILTER ({_test(n, kind, writing)})" for n in free for kind in free[n]]
+    found = iter(engine.query(f"SELECT {', '.join(items)} FROM {source}")[0])
+    rows = next(found)
+    known = {n: next(found) for n in free}
+    return {n: [kind for kind in kinds if next(found) == known[n]] for n, kinds in free.items()}, known, rows
+
+
+def _chosen(
+    names: Sequence[str],
+    types: Mapping[str, ColumnType],
+    possible: Mapping[int, list[ColumnType]],
+    known: Mapping[int, int],
+) -> dict[str, ColumnType]:
+    # No value contradicts any type in a column without values, and text is what it is then.
+    found = {names[n]: kinds[0] for n, kinds in possible.items() if kinds and known[n]}
+    return {name: types.get(name) or found.get(name, "string") for name in names}
+
+
+def _read(
+    engine: Engine,
+    scan: str,
+    names: Sequence[str],
+    kinds: Mapping[str, ColumnType],
+    types: Mapping[str, ColumnType],
+    writing: Writing,
+) -> str:
+    """Every row in the types given. Raises duckdb.InvalidInputException with `_MISFIT` for a value of another."""
+    items = []
+    for n, name in enumerate(names):
+        kind = kinds[name]
+        cast = _cast(n, kind, writing)
+        if kind != "string":
+            test = _test(n, kind, writing, declared=name in types)
+            cast = f"CASE WHEN {test} THEN {cast} WHEN c{n} IS NOT NULL THEN error({literal(_MISFIT)}) END"
+        items.append(f"{cast} AS c{n}")
+    return engine.write(f"SELECT {', '.join(items)} FROM {scan}")
+
+
+def _refuse_misfits(
+    engine: Engine,
+    scan: str,
+    names: Sequence[str],
+    types: Mapping[str, ColumnType],
+    writing: Writing,
+    where: Where,
+) -> None:
+    for n, name in enumerate(names):
+        if name not in types or types[name] == "string":
+            continue
+        misfit = f"c{n} IS NOT NULL AND NOT ({_test(n, types[name], writing, declared=True)})"
+        ((count, example),) = engine.query(f"SELECT count(*), min(c{n}) FROM {scan} WHERE {misfit}")
+        if count:
+            raise StageError(
+                "values of another type than declared",
+                f"{count} value(s) of column {name!r} are no {types[name]}, such as {example!r}",
+                "change the declared type, or add the text to null_values if it stands for a missing value",
+                path=(*where, "types", name),
+            )
+
+
+def _test(n: int, kind: ColumnType, writing: Writing, *, declared: bool = False) -> str:
+    """True where the value of column n is of a kind; false or null elsewhere."""
+    if kind == "timestamp" and writing.timestamp_formats:
+        return f"try_strptime({_text(n)}, {_formats(writing)}) IS NOT NULL"
+    pattern = _DECLARED.get(kind, _LOOKS_LIKE[kind]) if declared else _LOOKS_LIKE[kind]
+    return f"coalesce({pattern.format(t=_text(n, kind, writing))}, false)"
+
+
+def _cast(n: int, kind: ColumnType, writing: Writing) -> str:
+    if kind == "timestamp" and writing.timestamp_formats:
+        parsed = f"strptime({_text(n)}, {_formats(writing)})"
+        return f"make_timestamp(epoch_us(CAST({parsed} AS TIMESTAMPTZ)))"
+    return _CAST[kind].format(c=f"c{n}", t=_text(n, kind, writing))
+
+
+def _formats(writing: Writing) -> str:
+    return "[" + ", ".join(literal(one) for one in writing.timestamp_formats) + "]"
+
+
+def _text(n: int, kind: ColumnType = "string", writing: Writing | None = None) -> str:
+    """The trimmed text of column n; a number with the signs that SQL knows."""
+    text = _TRIMMED.format(c=f"c{n}")
+    if writing is None or kind not in ("number", "integer"):
+        return text
+    if writing.thousands is not None:
+        sign, point = re.escape(writing.thousands), re.escape(writing.decimal)
+        grouped = literal(rf"[+-]?[1-9][0-9]{{0,2}}({sign}[0-9]{{3}})+({point}[0-9]*)?")
+        without = f"replace({text}, {literal(writing.thousands)}, '')"
+        text = f"CASE WHEN regexp_full_match({text}, {grouped}) THEN {without} ELSE {text} END"
+    if kind == "number" and writing.decimal == ",":
+        # A point in such a number is a mistake, unless it was between thousands: this is no number then.
+        text = f"replace(replace({text}, '.', '?'), ',', '.')"
+    return text
