@@ -44,6 +44,8 @@ def test_facts_about_the_model(lab):
     assert value["params"] == lab.records["training/search"].value["params"]
     assert value["rows"] == 45
     assert value["features"] == 3
+    assert value["milliseconds"]["rows"] == 45
+    assert 0 < value["milliseconds"]["one_row"] < 1000
     assert value["size"] == sum(
         lab.artifacts.size(blob) for blob in lab.records["training/model"].artifacts.values()
     )
@@ -65,7 +67,14 @@ def test_a_column_without_values_in_the_training_part_is_no_obstacle(tmp_path):
     made = Lab(tmp_path, table, "y")
     for strategy in ("median", "none"):
         made.make_features(include=["a", "late"], numeric={"missing_value_strategy": strategy})
-        made.search("hist_gradient_boosting", limits={"max_trials": 1})
+        made.search(
+            algorithms={
+                "hist_gradient_boosting": {
+                    "search_space": {"min_samples_leaf": {"type": "fixed", "value": 5}}
+                }
+            },
+            limits={"max_trials": 1},
+        )
         made.fit()
         assert made.evaluate(gates=[{"type": "baseline"}]).value["passed"]
 

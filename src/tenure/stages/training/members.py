@@ -84,7 +84,7 @@ def fitted_members(asked: Asked, rows: TrainingRows, context: StageContext) -> F
     search = context.records["training/search"]
     candidates = _candidates(asked, search, context)
     key = _key(asked, candidates, context)
-    folds = digest([key, _plain(asked.cross_validation)])
+    folds = digest([key, _cut(asked)])
     wants_folds = asked.wanted.learns or asked.ensemble is not None
     predictor = _kept_predictor(key, context)
     predicted = _kept_predictions(folds, rows, context) if wants_folds else None
@@ -204,9 +204,15 @@ def _key(asked: Asked, candidates: Sequence[Candidate], context: StageContext) -
     inputs = [context.records[need].digest for need in ("data/snapshot", "features/recipe")]
     chosen = [[one.name, dict(one.params), dict(one.settings)] for one in candidates]
     # An ensemble is chosen by its folds.
-    together = None if asked.ensemble is None else [_plain(asked.ensemble), _plain(asked.cross_validation)]
+    together = None if asked.ensemble is None else [_plain(asked.ensemble), _cut(asked)]
     about = [asked.version, asked.seed, asked.class_weights, _plain(asked.sampling), together]
     return digest([about, inputs, chosen])
+
+
+def _cut(asked: Asked) -> Any:
+    """How the rows are cut into folds; outer folds play no part."""
+    folds = asked.cross_validation
+    return None if folds is None else folds.model_dump(mode="json", exclude={"nested"})
 
 
 def _plain(block: Any) -> Any:

@@ -27,6 +27,7 @@ from tenure.stages.training.algorithms import Algorithms
 from tenure.stages.training.answers import Wanted
 from tenure.stages.training.ensembling import GreedyEnsemble
 from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
+from tenure.stages.training.nested import Nested
 from tenure.stages.training.weighting import ClassWeights, Sampling
 
 if TYPE_CHECKING:
@@ -131,6 +132,12 @@ class CrossValidation(SpecModel):
         "For `group`: the column whose values stay together, of a customer say. By default that of a group split.",
         None,
         examples=["customer_id"],
+    )
+    nested: Nested | None = field(
+        Effect.RETRAIN,
+        "Judge the whole search as well, on rows that none of its trials has seen.",
+        None,
+        examples=[{"folds": 3}],
     )
     gap: DurationText | None = field(
         Effect.RETRAIN,
@@ -257,7 +264,9 @@ def describe(resource: Resource) -> str:
     block = resource.config["training"]
     limits = block["limits"]
     timeout = f", {limits['timeout']} at most" if limits.get("timeout") else ""
-    return f"search {', '.join(block['algorithms'])}: {limits['max_trials']} trials{timeout}"
+    nested = block.get("cross_validation", {}).get("nested")
+    again = f"; the same again in {nested['folds']} outer folds" if nested else ""
+    return f"search {', '.join(block['algorithms'])}: {limits['max_trials']} trials{timeout}{again}"
 
 
 def _describe_model(block: Mapping[str, Any]) -> str:
