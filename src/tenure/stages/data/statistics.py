@@ -15,13 +15,13 @@ import msgspec
 
 from tenure.ml.association import Association
 from tenure.ml.profile import Bins, Counts
+from tenure.ml.signature import ColumnType
 from tenure.ml.snapshot import PART
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.ml.columns import Profile
-    from tenure.ml.signature import ColumnType
     from tenure.ml.task import Target
     from tenure.stages.data.engine import Table
 
@@ -237,14 +237,16 @@ def _associations(
 
 
 def _moved(counted: Mapping[str, _Counted], earlier: Mapping[str, ColumnStatistics]) -> dict[str, Moved]:
-    from tenure.ml.drift import compare
-
     histograms, missing = {}, {}
     for name, item in counted.items():
         before = earlier.get(name)
         if "old" in item.counts and before is not None and before.drift_counts is not None:
             histograms[name] = (before.drift_counts.bins, item.counts["old"].bins)
             missing[name] = before.drift_counts.missing_rate
+    if not histograms:
+        return {}
+    from tenure.ml.drift import compare
+
     return {
         item.column: Moved(
             psi=round(item.psi, 6),
@@ -253,7 +255,7 @@ def _moved(counted: Mapping[str, _Counted], earlier: Mapping[str, ColumnStatisti
             above_noise=item.above_noise,
             missing_before=missing[item.column],
         )
-        for item in (compare(histograms) if histograms else ())
+        for item in compare(histograms)
     }
 
 
