@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 from pydantic import ValidationError
 from tests.stages.data.engines import tabled
@@ -24,7 +27,9 @@ def join_all(
     engine: Engine, tables: dict[str, pa.Table], listed: list[Join], **sources: Any
 ) -> tuple[pa.Table, list[Any]]:
     given = {name: Csv(type="csv", path="x.csv", **sources.get(name, {})) for name in tables}
-    table, facts = joining.join_all({name: tabled(engine, rows) for name, rows in tables.items()}, listed, given)
+    table, facts = joining.join_all(
+        {name: tabled(engine, rows) for name, rows in tables.items()}, listed, given
+    )
     return table.arrow(), facts
 
 
@@ -133,3 +138,306 @@ def test_unmatched_rows_are_noted(project: Any) -> None:
     )
     assert output.value["notes"] == ["38 of 40 rows have no match in b"]
     assert output.value["rows"] == 40
+
+
+# ---- joins by time -------------------------------------------------------------------------------------------------
+
+
+def at(*days: float | None) -> pa.Array:
+    """Moments, as days after the first of January."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = [None if day is None else start + timedelta(days=day) for day in days]
+    return pa.array(moments, pa.timestamp("us", "UTC"))
+
+
+ORDERS = pa.table({"order": [1, 2, 3, 4], "who": ["a", "a", "b", None], "at": at(10, 20, 10, 10)})
+BY_TIME = {"left": "orders", "right": "scores", "on": "who", "as_of": {"by": "at"}}
+TIMED = {"timestamp_column": "of"}
+
+
+def scores(who: list[Any], of: pa.Array, score: list[Any], known: pa.Array | None = None) -> pa.Table:
+    columns = {"who": who, "of": of, "score": score}
+    return pa.table(columns if known is None else columns | {"known": known})
+
+
+def test_a_row_sees_the_latest_that_had_happened(engine: Engine) -> None:
+    right = scores(["a", "a", "a", "b", "c"], at(1, 9, 15, 11, 1), [1, 2, 3, 4, 5])
+    table, facts = join_all(
+        engine, {"orders": ORDERS, "scores": right}, [Join.model_validate(BY_TIME)], scores=TIMED
+    )
+    assert table["score"].to_pylist() == [2, 3, None, None]
+    assert table.column_names == ["order", "who", "at", "of", "score"]
+    assert facts == [
+        {"right": "scores", "rows": 4, "matched": 2, "held_back": 0, "too_old": 0, "not_yet_known": 0}
+    ]
+
+
+def test_what_happens_at_the_same_moment_is_seen_and_a_tie_goes_to_the_last_row(engine: Engine) -> None:
+    right = scores(["a", "a", "a"], at(10, 10, 10.001), [1, 2, 3])
+    table, _ = join_all(
+        engine, {"orders": ORDERS, "scores": right}, [Join.model_validate(BY_TIME)], scores=TIMED
+    )
+    assert table["score"].to_pylist()[0] == 2
+
+
+def test_a_value_that_arrived_later_is_not_seen(engine: Engine) -> None:
+    """The leak this is all about: on day 30 somebody fills in the score of day 9, and corrects that of day 1."""
+    early = scores(["a", "a"], at(1, 9), [1, 2], at(1, 30))
+    corrected = scores(["a"], at(1), [99], at(30))
+    right = pa.concat_tables([early, corrected])
+    source = TIMED | {"created_timestamp_column": "known"}
+    table, facts = join_all(
+        engine, {"orders": ORDERS, "scores": right}, [Join.model_validate(BY_TIME)], scores=source
+    )
+    assert table["score"].to_pylist() == [1, 1, None, None]
+    assert "known" not in table.column_names
+    assert (facts[0]["matched"], facts[0]["held_back"]) == (2, 2)
+    after = ORDERS.set_column(2, "at", at(31, 31, 10, 10))
+    table, facts = join_all(
+        engine, {"orders": after, "scores": right}, [Join.model_validate(BY_TIME)], scores=source
+    )
+    assert table["score"].to_pylist() == [2, 2, None, None]
+    assert facts[0]["held_back"] == 0
+
+
+def test_a_value_that_arrived_later_changes_no_row_of_the_past(engine: Engine) -> None:
+    """Whatever is added with a later arrival, rows that asked before it see what they saw."""
+    draw = random.Random(7)
+    orders = pa.table(
+        {"who": [draw.choice("ab") for _ in range(60)], "at": at(*(draw.uniform(0, 50) for _ in range(60)))}
+    )
+
+    def some(count: int, first: float) -> pa.Table:
+        known = [draw.uniform(first, 60) for _ in range(count)]
+        happened = [draw.uniform(0, moment) for moment in known]
+        return scores(
+            [draw.choice("ab") for _ in known], at(*happened), [draw.random() for _ in known], at(*known)
+        )
+
+    source = TIMED | {"created_timestamp_column": "known"}
+    plain = BY_TIME | {"as_of": {"by": "at", "lookback": "20d"}}
+    summed = plain | {"aggregate": {"total": "sum(score)", "times": "count(*)"}}
+    before = some(80, 0)
+    more = pa.concat_tables([before, some(40, 25)])
+    asked_early = pa.compute.less(orders["at"], at(25)[0])
+    for block, columns in ((plain, ["score"]), (summed, ["total", "times"])):
+        listed = [Join.model_validate(block)]
+        tables = [
+            join_all(engine, {"orders": orders, "scores": right}, listed, scores=source)[0]
+            for right in (before, more)
+        ]
+        old, new = (table.select(columns).filter(asked_early) for table in tables)
+        assert old.equals(new)
+        assert not tables[0].equals(tables[1])
+
+
+def test_a_delay_stands_in_where_no_arrival_is_recorded(engine: Engine) -> None:
+    right = scores(["a", "a"], at(8, 9.5), [1, 2], at(None, 9.75))
+    tables = {"orders": ORDERS, "scores": right.drop_columns(["known"])}
+    seen, facts = join_all(
+        engine, tables, [Join.model_validate(BY_TIME)], scores=TIMED | {"source_delay": "1d"}
+    )
+    assert seen["score"].to_pylist()[0] == 1
+    assert facts[0]["held_back"] == 1
+    both = TIMED | {"created_timestamp_column": "known", "source_delay": "30d"}
+    seen, _ = join_all(engine, tables | {"scores": right}, [Join.model_validate(BY_TIME)], scores=both)
+    assert seen["score"].to_pylist()[0] == 2
+    never = TIMED | {"created_timestamp_column": "known"}
+    right = scores(["a", "b"], at(8, 1), [1, 2], at(None, 2))
+    seen, _ = join_all(engine, tables | {"scores": right}, [Join.model_validate(BY_TIME)], scores=never)
+    assert seen["score"].to_pylist() == [None, None, 2, None]
+
+
+def test_look_back_and_why_rows_see_nothing(engine: Engine) -> None:
+    orders = pa.table({"who": ["a", "b", "c", "d", "a"], "at": at(10, 10, 10, 10, 13)})
+    right = scores(["a", "b", "c"], at(8, 1, 9), [1, 2, 3], at(8, 1, 20))
+    block = BY_TIME | {"as_of": {"by": "at", "lookback": "2d"}}
+    table, facts = join_all(
+        engine,
+        {"orders": orders, "scores": right},
+        [Join.model_validate(block)],
+        scores=TIMED | {"created_timestamp_column": "known"},
+    )
+    assert table["score"].to_pylist() == [1, None, None, None, None]
+    assert facts[0] == {
+        "right": "scores",
+        "rows": 5,
+        "matched": 1,
+        "held_back": 0,
+        "too_old": 2,
+        "not_yet_known": 1,
+    }
+    assert joining.sentences(facts) == [
+        "4 of 5 rows have no match in scores (2 found only older ones, 1 found only some not yet known)"
+    ]
+
+
+def test_without_keys_every_row_is_about_the_same_thing(engine: Engine) -> None:
+    rates = pa.table({"of": at(1, 12), "rate": [1.1, 1.2]})
+    block = {"left": "orders", "right": "rates", "as_of": {"by": "at"}, "how": "inner"}
+    table, _ = join_all(engine, {"orders": ORDERS, "rates": rates}, [Join.model_validate(block)], rates=TIMED)
+    assert table["rate"].to_pylist() == [1.1, 1.2, 1.1, 1.1]
+
+
+def test_aggregates_over_the_window_that_was_known(engine: Engine) -> None:
+    right = scores(["a", "a", "a", "a", "b"], at(1, 7, 9, 9.5, 11), [100, 1, 2, 50, 7], at(1, 7, 9, 15, 11))
+    block = BY_TIME | {
+        "as_of": {"by": "at", "lookback": "5d"},
+        "aggregate": {
+            "mean_score": "avg(score)",
+            "times": "count(*)",
+            "newest": "last(score ORDER BY of)",
+            "share": "count_if(score > 1) / count(*)",
+        },
+    }
+    table, facts = join_all(
+        engine,
+        {"orders": ORDERS, "scores": right},
+        [Join.model_validate(block)],
+        scores=TIMED | {"created_timestamp_column": "known"},
+    )
+    assert table.to_pylist()[0] | {"at": None, "who": None} == {
+        "order": 1,
+        "who": None,
+        "at": None,
+        "mean_score": 1.5,
+        "times": 2,
+        "newest": 2,
+        "share": 0.5,
+    }
+    assert table["times"].to_pylist() == [2, 0, 0, 0]
+    assert table["mean_score"].to_pylist() == [1.5, None, None, None]
+    assert facts == [{"right": "scores", "rows": 4, "matched": 1}]
+
+
+def test_of_several_versions_of_one_event_the_last_known_counts(engine: Engine) -> None:
+    right = scores(["a", "a", "a"], at(9, 9, 9), [1, 5, 100], at(9, 9.5, 15))
+    block = BY_TIME | {"as_of": {"by": "at", "lookback": "30d"}, "aggregate": {"total": "sum(score)"}}
+    table, _ = join_all(
+        engine,
+        {"orders": ORDERS, "scores": right},
+        [Join.model_validate(block)],
+        scores=TIMED | {"created_timestamp_column": "known"},
+    )
+    assert table["total"].to_pylist() == [5, 100, None, None]
+
+
+def test_aggregates_without_time(engine: Engine) -> None:
+    right = pa.table({"who": ["a", "a", "c", None], "paid": [1.5, 2.5, 7.0, 9.0]})
+    block = {"left": "orders", "right": "sales", "on": "who", "aggregate": {"paid": "sum(paid)"}}
+    table, facts = join_all(engine, {"orders": ORDERS, "sales": right}, [Join.model_validate(block)])
+    assert table["paid"].to_pylist() == [4.0, 4.0, None, None]
+    assert facts[0]["matched"] == 2
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("score", "score stands outside of an aggregate"),
+        ("avg(sum(score))", "inside another aggregate"),
+        ("avg(score) OVER ()", "a window function"),
+        ("(SELECT 1)", "a subquery"),
+        ("first(score)", "first() needs an order: write first(value ORDER BY time)"),
+        ("medain(score)", "did you mean median()?"),
+        ("sum(random())", "random() cannot be used"),
+        ("count(*), 1", "STRUCT"),
+        ("sum(who)", "No function matches"),
+        ("avg(", "syntax error"),
+        ("1 + 1", "no single value of several rows"),
+    ],
+)
+def test_what_is_no_aggregate_is_refused(expression: str, reason: str, engine: Engine) -> None:
+    right = scores(["a"], at(1), [1])
+    block = {"left": "orders", "right": "scores", "on": "who", "aggregate": {"x": expression}}
+    with pytest.raises(StageError) as caught:
+        join_all(engine, {"orders": ORDERS, "scores": right}, [Join.model_validate(block)])
+    assert caught.value.summary == "an aggregate cannot be computed"
+    assert caught.value.path == ("data", "join", 0, "aggregate", "x")
+    assert reason.casefold() in caught.value.detail.casefold()
+
+
+@pytest.mark.parametrize(
+    ("block", "path"),
+    [
+        ({"as_of": {"by": "when"}}, ("data", "join", 0, "as_of", "by")),
+        ({"as_of": {"by": "order"}}, ("data", "join", 0, "as_of", "by")),
+        ({"aggregate": {"x": "avg(scor)"}}, ("data", "join", 0, "aggregate", "x")),
+        ({"aggregate": {"order": "avg(score)"}}, ("data", "join", 0, "aggregate", "order")),
+    ],
+)
+def test_wrong_names_point_into_the_spec(
+    block: dict[str, Any], path: tuple[Any, ...], engine: Engine
+) -> None:
+    right = scores(["a"], at(1), [1])
+    base = {"left": "orders", "right": "scores", "on": "who"}
+    with pytest.raises(StageError) as caught:
+        join_all(
+            engine, {"orders": ORDERS, "scores": right}, [Join.model_validate(base | block)], scores=TIMED
+        )
+    assert caught.value.path == path
+
+
+def test_a_join_that_matches_nothing_is_an_error(engine: Engine) -> None:
+    right = scores(["x"], at(1), [1])
+    listed = [Join(left="orders", right="scores", on="who")]
+    with pytest.raises(StageError) as caught:
+        join_all(engine, {"orders": ORDERS, "scores": right}, listed)
+    assert (caught.value.summary, caught.value.path) == ("a join matches nothing", ("data", "join", 0, "on"))
+    late = scores(["a"], at(1), [1], at(50))
+    with pytest.raises(StageError) as caught:
+        join_all(
+            engine,
+            {"orders": ORDERS, "scores": late},
+            [Join.model_validate(BY_TIME)],
+            scores=TIMED | {"created_timestamp_column": "known"},
+        )
+    assert caught.value.detail.endswith("2 row(s) found only some not yet known")
+
+
+@pytest.mark.parametrize(
+    ("join", "source", "problem"),
+    [
+        ({"as_of": {"by": "at"}}, {}, "needs a timestamp_column"),
+        (
+            {"on": "k"},
+            {"source_delay": "1d"},
+            "is not as_of, so it would show rows of 'b' before they arrived",
+        ),
+        ({"on": "k"}, {"created_timestamp_column": "c"}, "is not as_of"),
+        (
+            {"aggregate": {"x": "count(*)"}, "as_of": {"by": "at"}},
+            {"timestamp_column": "t"},
+            "needs a window",
+        ),
+    ],
+)
+def test_times_that_would_not_be_respected_are_refused(
+    join: dict[str, Any], source: dict[str, Any], problem: str
+) -> None:
+    sources = {"a": {"type": "csv", "path": "a.csv"}, "b": {"type": "csv", "path": "b.csv"} | source}
+    block = {"sources": sources, "join": [{"left": "a", "right": "b"} | join], "target_column": "y"}
+    with pytest.raises(ValidationError, match=problem):
+        Data.model_validate(block)
+
+
+def test_a_chain_of_joins_by_time(engine: Engine) -> None:
+    """What a joined row says may be looked up in turn, at the time of the first source."""
+    right = scores(["a", "b"], at(1, 2), ["x", "y"])
+    grades = pa.table({"score": ["x", "x", "y"], "of": at(3, 15, 30), "grade": [1, 2, 3]})
+    listed = [
+        Join.model_validate(BY_TIME),
+        Join.model_validate({"left": "scores", "right": "grades", "on": "score", "as_of": {"by": "of"}}),
+    ]
+    with pytest.raises(StageError, match="matches nothing"):
+        join_all(
+            engine, {"orders": ORDERS, "scores": right, "grades": grades}, listed, scores=TIMED, grades=TIMED
+        )
+    listed[1] = Join.model_validate(
+        {"left": "scores", "right": "grades", "on": "score", "as_of": {"by": "of"}}
+    )
+    early = grades.set_column(1, "of", at(0, 15, 30))
+    table, _ = join_all(
+        engine, {"orders": ORDERS, "scores": right, "grades": early}, listed, scores=TIMED, grades=TIMED
+    )
+    assert table["grade"].to_pylist() == [1, 1, None, None]
+    assert "grades_of" in table.column_names

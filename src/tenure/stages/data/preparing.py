@@ -91,9 +91,7 @@ def _joined(tables: Mapping[str, Table], data: Data, facts: dict[str, Any], note
 def _selected(table: Table, data: Data) -> Table:
     """The columns asked for, with those that other fields name, in the order of the source."""
     for name, where in _needed(data):
-        # A column that a cleaning step makes is not there yet.
-        if not any(step.type == "rename" for step in data.cleaning):
-            require(table, name, where)
+        require(table, name, where)
     if not data.columns:
         return table
     for position, name in enumerate(data.columns):
@@ -141,12 +139,10 @@ def _with_times(table: Table, data: Data, *, strictly: bool) -> Table:
 
 def _cleaned(table: Table, data: Data) -> tuple[Table, list[dict[str, Any]]]:
     counts: list[dict[str, Any]] = []
-    if data.target_column in table.names:
-        column = table.column(data.target_column)
-        if table.query(f"count({column.sql})")[0][0] == 0:
-            _target(table, data)
+    if table.query(f"count({table.column(data.target_column).sql})")[0][0] == 0:
+        _target(table, data)
     for position, step in enumerate(data.cleaning):
-        where = ("data", "cleaning", position)
+        where: Where = ("data", "cleaning", position)
         rows, names = table.rows, table.names
         table, cells = step.clean(table, data.target_column, where)
         for name, _ in _needed(data):
@@ -169,8 +165,6 @@ def _cleaned(table: Table, data: Data) -> tuple[Table, list[dict[str, Any]]]:
             {"type": step.type, "rows": rows - table.rows, "cells": cells}
             | ({"column": touched} if touched else {})
         )
-    for name, where in _needed(data):
-        require(table, name, where)
     return table, counts
 
 

@@ -41,7 +41,7 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
     notes: list[str] = []
     tables, sources = _read(data, address, context, engine, notes)
     before = None if context.previous is None else context.previous.value
-    prepared = prepare(tables, data, context.now, before and before["rows"])
+    prepared = prepare(tables, data, context.now, None if before is None else before["rows"])
     table, target, facts = prepared.table, prepared.target, prepared.facts
     notes += prepared.notes
     file = engine.folder / "snapshot.parquet"

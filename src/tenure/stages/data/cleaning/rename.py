@@ -19,7 +19,7 @@ class Rename(SpecModel):
     type: Literal["rename"] = field(Effect.BREAKING, "Give columns other names.")
     columns: dict[str, str] = field(
         Effect.BREAKING,
-        "Name of a column -> its new name. `target_column` and `timestamp_column` are named as in the source.",
+        "Name of a column and its new name. Columns that other fields of `data` name keep theirs.",
         min_length=1,
         examples=[{"cust_no": "customer_id"}],
     )

@@ -78,14 +78,14 @@ class Fixed(SpecModel):
         part = assigned.columns[-1].sql
         ((strange,),) = assigned.query(f"count(*) FILTER ({part} = 'gap')")
         if strange and self.others == "fail":
-            values = assigned.query(
+            found = assigned.query(
                 f"coalesce({column.sql}::VARCHAR, 'missing')",
                 f"WHERE {part} = 'gap' GROUP BY {column.sql} ORDER BY min(n) LIMIT 5",
             )
             raise StageError(
                 "rows of no part",
                 f"{strange} of {table.rows} rows have another value in {self.column!r}: "
-                + ", ".join(value for (value,) in values),
+                + ", ".join(value for (value,) in found),
                 "list the values under train, validation or test, or set others: leave_out",
                 path=COLUMN,
             )
