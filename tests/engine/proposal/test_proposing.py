@@ -135,7 +135,7 @@ def test_classes_that_come_late_are_not_split_by_time(tmp_path):
 def test_several_rows_of_one_customer_stay_together(tmp_path):
     rows = [[f"c{i % 40}", i % 23, i % 2] for i in range(200)]
     found = propose(write(tmp_path / "t.csv", ["customer_id", "x", "label"], rows))
-    assert (found.split.type, found.split.column) == ("hash", "customer_id")
+    assert (found.split.type, found.split.column) == ("group", "customer_id")
     assert left(found) == {"customer_id": "entity"}
 
 

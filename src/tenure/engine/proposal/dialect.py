@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tenure.core.errors import TenureError
 from tenure.stages.data.files import UNREADABLE, open_bytes, unreadable
 
@@ -26,12 +28,16 @@ MISSING = ("?", "-", "--", ".", "#N/A", "n/a", "na", "N.A.", "missing", "<NA>", 
 _DATE_FORMATS = (
     "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
     "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%Y.%m.%d", "%Y%m%d",
+    "%Y-%m-%d", "%Y/%m/%d",
 )  # fmt: skip
 _TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", ", %H:%M")
 _LOOKS_LIKE_DATE = re.compile(r"\d{1,4}[-./ ]\w{1,9}[-./ ,]+\d{1,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}")
 ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
+_ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
+_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?")
+_GROUPED = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?")
+_MOST_FORMATS = 4
 _HEAD = 1 << 20
 _CHUNK = 1 << 22
 
@@ -113,32 +119,52 @@ def missing_texts(table: pa.Table) -> tuple[str, ...]:
     return tuple(sure)
 
 
-def decimal_commas(table: pa.Table) -> tuple[str, ...]:
-    """The columns of text whose values are all numbers with a decimal comma, or whole ones."""
-    found = []
+def number_signs(table: pa.Table, delimiter: str) -> dict[str, tuple[str, ...]]:
+    """Signs in numbers besides the decimal point: `decimal` and `thousands`, with the columns written so."""
+    found: dict[str, tuple[str, ...]] = {}
     for name in table.column_names:
-        values = _values(table, name)
-        if (
-            values
-            and any("," in value for value in values)
-            and all(_COMMA.fullmatch(value.strip()) for value in values)
-        ):
-            found.append(name)
-    return tuple(found)
+        values = [value.strip() for value in _values(table, name)]
+        if not any("," in value for value in values):
+            continue
+        # `1,234` alone may be either; a file with another delimiter is likely to come from where commas are decimal.
+        readings = [({"thousands": ","}, _GROUPED), ({"decimal": ","}, _COMMA)]
+        for signs, pattern in readings if delimiter == "," else reversed(readings):
+            if all(pattern.fullmatch(value) for value in values):
+                if "decimal" in signs and any("." in value for value in values):
+                    signs = {**signs, "thousands": "."}
+                for field, sign in signs.items():
+                    if field not in found or found[field][0] == sign:
+                        found[field] = (sign, *found.get(field, (sign,))[1:], name)
+                break
+    return found
 
 
-def date_format(table: pa.Table) -> tuple[str, tuple[str, ...], bool] | None:
-    """The format in which most columns of dates that are no ISO 8601 are written, which columns these are, and whether
-    day and month could be taken for one another; None when there is no such column."""
-    reading: dict[str, list[str]] = {}
+class Dates(msgspec.Struct, frozen=True):
+    """How dates are written that are no ISO 8601, in which columns; `ambiguous` when day and month may be swapped."""
+
+    formats: tuple[str, ...]
+    columns: tuple[str, ...]
+    ambiguous: bool
+
+
+def date_formats(table: pa.Table) -> Dates | None:
+    """The formats that read every date in columns of text; None where there is no such column."""
+    import pyarrow as pa
+
+    formats: dict[str, None] = {}
+    columns, ambiguous = [], False
     for name in table.column_names:
-        for pattern in _formats_of(_values(table, name)):
-            reading.setdefault(pattern, []).append(name)
-    if not reading:
+        found = _formats_of(_values(table, name))
+        if found is not None:
+            columns.append(name)
+            formats |= dict.fromkeys(found[0])
+            ambiguous = ambiguous or found[1]
+    if not formats:
         return None
-    best = max(reading, key=lambda pattern: len(reading[pattern]))
-    twin = best.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
-    return best, tuple(reading[best]), reading.get(twin) == reading[best] and twin != best
+    if any(pa.types.is_timestamp(column.type) for column in table.schema):
+        # Where formats are given, ISO 8601 is one of them.
+        formats |= dict.fromkeys(_ISO_FORMATS)
+    return Dates(tuple(formats), tuple(columns), ambiguous)
 
 
 def is_number(text: str) -> bool:
@@ -146,23 +172,33 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text.strip()) is not None
 
 
-def _formats_of(values: Sequence[str]) -> list[str]:
-    """The formats all values are written in."""
+def _formats_of(values: Sequence[str]) -> tuple[tuple[str, ...], bool] | None:
+    """The fewest formats in which all values are written, and whether day and month may be swapped in the first."""
     if not values or not all(_LOOKS_LIKE_DATE.match(value.strip()) for value in values[:50]):
-        return []
+        return None
     import duckdb
     import pyarrow as pa
 
+    candidates = [day + time for day in _DATE_FORMATS for time in _TIME_FORMATS]
+    chosen: list[str] = []
+    ambiguous = False
     with duckdb.connect(":memory:") as connection:
-        connection.register("dates", pa.table({"text": values}))
-        return [
-            day + time
-            for day in _DATE_FORMATS
-            for time in _TIME_FORMATS
-            if connection.execute(
-                "SELECT bool_and(try_strptime(trim(text), ?) IS NOT NULL) FROM dates", [day + time]
-            ).fetchall()[0][0]
-        ]
+        connection.register("dates", pa.table({"text": [value.strip() for value in values]}))
+        tests = ", ".join(["count(try_strptime(text, ?))"] * len(candidates))
+        rest, left = "true", len(values)
+        while left and len(chosen) < _MOST_FORMATS:
+            query = f"SELECT {tests} FROM dates WHERE {rest}"
+            counts = dict(zip(candidates, connection.execute(query, candidates).fetchall()[0], strict=True))
+            best = max(candidates, key=lambda pattern: counts[pattern])
+            if not counts[best]:
+                return None
+            if not chosen:
+                swapped = best.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+                ambiguous = swapped != best and counts.get(swapped) == counts[best]
+            chosen.append(best)
+            rest += f" AND try_strptime(text, '{best}') IS NULL"
+            left -= counts[best]
+    return (tuple(chosen), ambiguous) if not left else None
 
 
 def _among_numbers(table: pa.Table, text: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import duckdb
 
 FEWEST_ROWS = 20
-GIVES_AWAY = 0.95
+GIVES_AWAY = 0.9
 STRONG = 0.5
 SMALL = 20_000
 _VIEW = "proposal"
@@ -31,6 +32,8 @@ _HINTED = 0.05
 _TIME_WORDS = ("timestamp", "datetime", "time", "date", "day", "at", "event", "created", "month", "week")
 _AFTERWARDS = {"after", "afterwards", "outcome", "resolution", "resolved"}
 _FEWEST_INSTANTS = 30
+_BY_CHANCE = 0.01
+"""Share of rows that may agree with another one by chance before copies are taken for honest rows."""
 
 Left = Literal["personal", "leak", "identifier", "entity", "text", "constant", "empty"]
 
@@ -50,7 +53,7 @@ class Column(msgspec.Struct, frozen=True):
 class Split(msgspec.Struct, frozen=True):
     """How the rows are divided, and why."""
 
-    type: Literal["datetime", "hash", "stratified", "random"]
+    type: Literal["datetime", "group", "stratified", "random"]
     column: str | None
     why: str
 
@@ -63,7 +66,8 @@ class Algorithm(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """What a proposed spec says. `timestamp` is the column of event times, `key` the one that identifies a row."""
+    """What a proposed spec says. `timestamp` is the column of event times, `key` the one that identifies a row,
+    and `duplicates` the rows that repeat another one where that is no coincidence."""
 
     file: str
     read: Read
@@ -75,6 +79,7 @@ class Proposal(msgspec.Struct, frozen=True):
     timestamp: str | None
     timestamp_why: str
     key: str | None
+    duplicates: int
 
     @property
     def left_out(self) -> tuple[Column, ...]:
@@ -114,6 +119,7 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         timestamp, timestamp_why = _event_time(facts, chosen.name)
         columns = _columns(connection, facts, chosen, timestamp, found.times_as_text)
         split = _split(connection, columns, chosen, timestamp, facts)
+        duplicates = _duplicates(connection, table.num_rows, list(facts))
     if not any(not column.left for column in columns if column.facts.name != chosen.name):
         raise TenureError(
             "No column is left to learn from.",
@@ -131,6 +137,7 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         timestamp=timestamp,
         timestamp_why=timestamp_why,
         key=_key(columns),
+        duplicates=duplicates,
     )
 
 
@@ -251,7 +258,7 @@ def _split(
     if entity is not None:
         name = entity.facts.name
         return Split(
-            "hash", name, f"all rows of one {name} stay together, or the model would know them from training"
+            "group", name, f"all rows of one {name} stay together, or the model would know them from training"
         )
     if target.task == "classification":
         return Split("stratified", None, f"by chance within each class: {reason}")
@@ -274,6 +281,22 @@ def _classes_at_all_times(connection: duckdb.DuckDBPyConnection, target: Chosen,
 def _share_later(connection: duckdb.DuckDBPyConnection, name: str, timestamp: str) -> float:
     query = f"SELECT avg(({quoted(name)} > {quoted(timestamp)})::INTEGER) FROM {_VIEW} WHERE {quoted(name)} IS NOT NULL"
     return float(connection.sql(query).fetchall()[0][0] or 0.0)
+
+
+def _duplicates(connection: duckdb.DuckDBPyConnection, rows: int, names: list[str]) -> int:
+    """Rows that repeat an earlier one in every column, unless the columns have so few values that rows must agree."""
+    listed = ", ".join(map(quoted, names))
+    (distinct,) = connection.sql(f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM {_VIEW})").fetchall()[
+        0
+    ]
+    if distinct == rows:
+        return 0
+    agree = 1.0
+    for name in names:
+        query = f"SELECT sum(n::DOUBLE * n) FROM (SELECT count(*) AS n FROM {_VIEW} GROUP BY {quoted(name)})"
+        agree *= float(connection.sql(query).fetchall()[0][0]) / rows**2
+    by_chance = 1.0 - math.exp(-rows * agree)
+    return int(rows - distinct) if by_chance < _BY_CHANCE else 0
 
 
 def _algorithms(target: Chosen, rows: int) -> tuple[Algorithm, ...]:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.stages.data.sources.csv import Csv
+    from tenure.stages.data.sources.json import Json
     from tenure.stages.data.sources.parquet import Parquet
 
 MOST_BYTES = 96 << 20
 """What is read of a text file: all of it for most."""
 MOST_ROWS = 500_000
-_SUFFIXES = {".parquet": "parquet", ".pq": "parquet"}
+_SUFFIXES = {
+    ".parquet": "parquet", ".pq": "parquet", ".jsonl": "json", ".ndjson": "json", ".json": "json",
+}  # fmt: skip
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -37,6 +40,8 @@ class Read(msgspec.Struct, frozen=True):
     """Why a field of the block is as it is: (field, sentence)."""
     times_as_text: tuple[str, ...] = ()
     """Columns of ISO 8601 texts, shown as times here: the snapshot reads its timestamp column so, no other."""
+    unusable: tuple[str, ...] = ()
+    """Columns of types that no model can use, such as lists."""
 
 
 def read(file: Path) -> Read:
@@ -58,7 +63,7 @@ def read(file: Path) -> Read:
     name = file.name.removesuffix(".gz")
     kind = _SUFFIXES.get(Path(name).suffix.casefold(), "csv")
     try:
-        return _csv(file) if kind == "csv" else _parquet(file)
+        return {"csv": _csv, "json": _json, "parquet": _parquet}[kind](file)
     except StageError as error:
         # The place in the spec is no help where there is no spec yet.
         raise TenureError(_sentence(error.summary), error.detail, error.hint) from error
@@ -71,9 +76,20 @@ def _parquet(file: Path) -> Read:
 
     rows = pq.ParquetFile(file).metadata.num_rows
     with _beginning_of_parquet(file, rows) as readable:
-        table = _table(Parquet(type="parquet", path=readable.name), readable)
+        table, unusable = _table(Parquet(type="parquet", path=readable.name), readable)
     table, texts = _times_as_text(table)
-    return Read({"type": "parquet"}, table, rows <= MOST_ROWS, (), texts)
+    return Read({"type": "parquet"}, table, rows <= MOST_ROWS, (), texts, unusable)
+
+
+def _json(file: Path) -> Read:
+    from tenure.stages.data.sources.json import Json
+
+    with open_bytes(file) as stream:
+        is_array = stream.read(64).lstrip()[:1] == b"["
+    with _beginning_of_text(file, "utf-8", rows_end_in_lines=not is_array) as (readable, whole):
+        table, unusable = _table(Json(type="json", path=readable.name), readable)
+    whole = whole and table.num_rows <= MOST_ROWS
+    return Read({"type": "json"}, table.slice(0, MOST_ROWS), whole, (), (), unusable)
 
 
 def _csv(file: Path) -> Read:
@@ -99,17 +115,18 @@ def _csv(file: Path) -> Read:
             remarks.append(("null_values", f"{', '.join(missing)} stands for a missing value too"))
         if found:
             table = _load(readable, plain | found)
-        if commas := dialect.decimal_commas(table):
-            found["decimal"] = ","
-            remarks.append(("decimal", f"{_listed(commas)} has numbers written as 3,14"))
-        if dates := dialect.date_format(table):
-            pattern, columns, ambiguous = dates
-            found["timestamp_format"] = pattern
-            sentence = f"how {_listed(columns)} is written"
-            if ambiguous:
+        signs = dialect.number_signs(table, delimiter)
+        for field, (sign, *columns) in signs.items():
+            found[field] = sign
+            example = "3,14" if field == "decimal" else f"1{sign}234"
+            remarks.append((field, f"{_listed(columns)} has numbers written as {example}"))
+        if dates := dialect.date_formats(table):
+            found["timestamp_format"] = dates.formats[0] if len(dates.formats) == 1 else list(dates.formats)
+            sentence = f"how {_listed(dates.columns)} is written"
+            if dates.ambiguous:
                 sentence += "; no day is above 12, so day and month may be the other way round"
             remarks.append(("timestamp_format", sentence))
-        if "decimal" in found or "timestamp_format" in found:
+        if signs or dates:
             table = _load(readable, plain | found)
     whole = whole and table.num_rows <= MOST_ROWS
     return Read(block | found, table.slice(0, MOST_ROWS), whole, tuple(remarks))
@@ -118,15 +135,16 @@ def _csv(file: Path) -> Read:
 def _load(file: Path, block: dict[str, Any]) -> pa.Table:
     from tenure.stages.data.sources.csv import Csv
 
-    return _table(Csv.model_validate({**block, "path": file.name}), file)
+    return _table(Csv.model_validate({**block, "path": file.name}), file)[0]
 
 
-def _table(source: Csv | Parquet, file: Path) -> pa.Table:
-    """The first rows in the types of a snapshot, with the columns that a model can use."""
+def _table(source: Csv | Json | Parquet, file: Path) -> tuple[pa.Table, tuple[str, ...]]:
+    """The first rows in the types of a snapshot, with the columns that a model can use; and the names of the others."""
     from tenure.stages.data.engine import opened
 
     with opened() as engine:
-        return source.load(file.parent, (), engine).table.arrow(rest=f"LIMIT {MOST_ROWS + 1}")
+        loaded = source.load(file.parent, (), engine)
+        return loaded.table.arrow(rest=f"LIMIT {MOST_ROWS + 1}"), tuple(loaded.unusable)
 
 
 def _times_as_text(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
@@ -152,10 +170,15 @@ def _times_as_text(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 @contextmanager
-def _beginning_of_text(file: Path, encoding: str) -> Iterator[tuple[Path, bool]]:
-    """The file itself, or a copy of its first rows in UTF-8, and whether that is all of it."""
+def _beginning_of_text(
+    file: Path, encoding: str, *, rows_end_in_lines: bool | None = None
+) -> Iterator[tuple[Path, bool]]:
+    """The file itself, or a copy of its first rows in UTF-8, and whether that is all of it.
+
+    A line ends a row where `rows_end_in_lines`, never where that is False, and when left out unless in quotes.
+    """
     packed = file.suffix == ".gz"
-    if file.stat().st_size <= (MOST_BYTES // 8 if packed else MOST_BYTES):
+    if rows_end_in_lines is False or file.stat().st_size <= (MOST_BYTES // 8 if packed else MOST_BYTES):
         yield file, True
         return
     with open_bytes(file) as stream:
@@ -164,8 +187,9 @@ def _beginning_of_text(file: Path, encoding: str) -> Iterator[tuple[Path, bool]]
     if not whole:
         # A line break inside quotes ends no row.
         end = len(content)
-        while (end := content.rfind(b"\n", 0, end)) > 0 and content.count(b'"', 0, end) % 2:
-            pass
+        while (end := content.rfind(b"\n", 0, end)) > 0:
+            if rows_end_in_lines or content.count(b'"', 0, end) % 2 == 0:
+                break
         content = content[: end + 1]
     with scratch() as folder:
         copy = folder / file.name.removesuffix(".gz")

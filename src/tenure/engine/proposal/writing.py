@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenure.engine.proposal.checks import Checks, checks_of
-from tenure.engine.proposal.proposing import STRONG, Proposal
+from tenure.engine.proposal.checks import MOST_VALUES, Checks, checks_of
+from tenure.engine.proposal.proposing import STRONG, Column, Proposal
 
 _WIDTH = 112
 _BARE = re.compile(r"(\.\.?/)*[A-Za-z_][A-Za-z0-9_./-]*")
@@ -19,7 +19,8 @@ _MOST_STRONG = 8
 _PLACES = {
     "encoding": "Encoding",
     "null_values": "Missing values",
-    "decimal": "Decimal comma",
+    "decimal": "Decimal sign",
+    "thousands": "Thousands",
     "timestamp_format": "Dates",
 }
 
@@ -66,6 +67,11 @@ def _data(proposal: Proposal, path: str) -> list[str]:
         lines += _comment(f"{_PLACES[field]}: {sentence}.", 4)
     block = {"type": proposal.read.source["type"], "path": path, **proposal.read.source}
     lines.append(f"    table: {_flow(block)}")
+    if proposal.read.unusable:
+        lines += _comment(
+            f"No model can use {_listed(proposal.read.unusable)}: lists or objects. All others:", 2
+        )
+        lines += _wrapped("  columns: [", [column.facts.name for column in proposal.columns], "]")
     lines += _comment(f"{target.why}. {target.said[:1].upper()}{target.said[1:]}.", 2)
     lines.append(f"  target_column: {_scalar(target.name)}")
     lines.append(f"  task: {target.task}")
@@ -74,11 +80,21 @@ def _data(proposal: Proposal, path: str) -> list[str]:
     if proposal.timestamp is not None:
         lines += _comment(f"When a row happened: {proposal.timestamp_why}.", 2)
         lines.append(f"  timestamp_column: {_scalar(proposal.timestamp)}")
+    if proposal.split.type == "group":
+        lines += _comment(f"Whom a row is about: {proposal.split.column}.", 2)
+        lines.append(f"  entities: [{_scalar(proposal.split.column)}]")
+    cleaning = []
     facts = {column.facts.name: column.facts for column in proposal.columns}
     if nulls := facts[target.name].nulls:
-        lines.append("  cleaning:")
-        lines.append(f"    - {{type: drop_null_target}}  # {nulls:,} rows without a target teach nothing")
+        cleaning.append(f"    - {{type: drop_null_target}}  # {nulls:,} rows without a target teach nothing")
+    if proposal.duplicates:
+        cleaning.append(
+            f"    - {{type: drop_duplicates}}  # {proposal.duplicates:,} rows repeat another one exactly"
+        )
+    if cleaning:
+        lines += ["  cleaning:", *cleaning]
     lines += _checks(checks_of(proposal))
+    lines += _contract(proposal)
     lines += _comment(f"{proposal.split.why}.", 2)
     split: dict[str, Any] = {"type": proposal.split.type, "column": proposal.split.column, "test": 0.2}
     lines.append(f"  split: {_flow({key: value for key, value in split.items() if value is not None})}")
@@ -95,8 +111,9 @@ def _checks(checks: Checks) -> list[str]:
     )
     if checks.present:
         lines += _comment("No value is missing in any of these:", 4)
-        after = "], severity: warn}" if severity else "]}"
-        lines += _wrapped("    - {type: not_null, columns: [", checks.present, after)
+        lines += _wrapped(
+            "    - {type: not_null, columns: [", checks.present, "], severity: warn}" if severity else "]}"
+        )
     lines += [f"    - {_flow({'type': 'unique', 'columns': [key], **severity})}" for key in checks.keys]
     if checks.ranges:
         lines += _comment("What was seen, and half of that range on both sides:", 4)
@@ -114,6 +131,37 @@ def _checks(checks: Checks) -> list[str]:
         }
         lines.append(f"    - {_flow(block)}")
     return lines
+
+
+def _contract(proposal: Proposal) -> list[str]:
+    """What each column holds; from a part of the rows, only what it is marked as."""
+    lines = ["  contract:", "    columns:"]
+    if proposal.read.whole:
+        lines += _comment(
+            "What every snapshot has to be like; a column that is gone or of another type stops it.", 6
+        )
+    else:
+        lines += _comment(
+            "From the first rows of the file: the marks only, since later rows may be of other types.", 6
+        )
+    for column in proposal.columns:
+        block: dict[str, Any] = {}
+        times_as_text = column.facts.name in proposal.read.times_as_text
+        if proposal.read.whole and column.facts.known and not times_as_text:
+            block["type"] = column.facts.type
+            if not column.facts.nulls or column.facts.name == proposal.target.name:
+                block["nullable"] = False
+        why = [
+            f"{word}: {said}"
+            for word, said in (("sensitive", column.sensitive), ("personal", column.personal))
+            if said
+        ]
+        block |= {"sensitive": True} if column.sensitive else {}
+        block |= {"pii": True} if column.personal else {}
+        if block:
+            remark = f"  # {_plain('; '.join(why))}" if why else ""
+            lines.append(f"      {_key(column.facts.name)}: {_flow(block)}{remark}")
+    return lines if len(lines) > 3 else []
 
 
 def _features(proposal: Proposal) -> list[str]:
@@ -168,7 +216,41 @@ def _evaluation(proposal: Proposal) -> list[str]:
         "  gates:",
         "    - {type: baseline, min_relative_change: 0.05}  # better than a naive guess by 5 %",
         f"    # - {{metric: {proposal.target.metric}, {goal}: ...}}  # what it has to reach to be of use",
+        *_groups(proposal),
     ]
+
+
+def _groups(proposal: Proposal) -> list[str]:
+    """Sensitive columns as parts of the report, and what a limit would look like."""
+    names = [
+        column.facts.name
+        for column in proposal.columns
+        if column.sensitive
+        and column.facts.name != proposal.target.name
+        and not column.personal
+        and _groupable(column)
+    ]
+    if not names:
+        return []
+    metric = (
+        "accuracy_difference"
+        if proposal.target.task == "classification"
+        else "mean_absolute_error_difference"
+    )
+    if len(proposal.target.classes) == 2:
+        metric = "equal_opportunity_difference"
+    return [
+        *_comment("How well it does for each group; a limit makes it a gate: max: 0.1", 2),
+        "  fairness:",
+        *(f"    - {_flow({'sensitive_column': name, 'metric': metric})}" for name in names),
+    ]
+
+
+def _groupable(column: Column) -> bool:
+    fact = column.facts
+    return fact.distinct > 1 and (
+        fact.type in ("number", "integer", "boolean") or 0 < len(fact.listed) <= MOST_VALUES
+    )
 
 
 def _deployment(proposal: Proposal) -> list[str]:
@@ -210,6 +292,19 @@ def _wrapped(before: str, names: Sequence[str], after: str) -> list[str]:
             row = indent
         row += piece
     return [before.rstrip(), *rows, row.rstrip() + after]
+
+
+def _key(name: str) -> str:
+    """The name of a column as a key, which holds no references."""
+    return (
+        name
+        if _BARE.fullmatch(name) and name.casefold() not in _WORDS_OF_YAML
+        else json.dumps(name, ensure_ascii=False)
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def _flow(block: Mapping[str, Any]) -> str:
