@@ -16,6 +16,7 @@ from tests.engine.projects import NOW
 from tenure.engine import compiling
 from tenure.engine import project as engine
 from tenure.engine.project import Project
+from tenure.stages.training import search
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -148,3 +149,26 @@ def applied_until(root: Path, trials: int, output: Path, then: Callable[[Path], 
     sys.argv = ["tenure", "apply", "-C", str(root), "--auto-approve", "--now", NOW.isoformat()]
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     main()
+
+
+def tried_by(apply: Callable[[], Any], project: Project) -> tuple[list[Any], list[Any]]:
+    """The parameters of the trials that were recorded before an apply goes on with its search, and of those it runs."""
+    (fingerprint,) = {
+        entry.fingerprint
+        for entry in project.reader.journal("flowers")
+        if entry.address.endswith("training/search")
+    }
+    before = [dict(trial.params) for trial in project.store.trials(fingerprint)]
+    tried: list[Any] = []
+    one = search.run_trial
+
+    def counted(task: Any, stopping: Any) -> Any:
+        tried.append(dict(task.params))
+        return one(task, stopping)
+
+    search.run_trial = counted
+    try:
+        apply()
+    finally:
+        search.run_trial = one
+    return before, tried

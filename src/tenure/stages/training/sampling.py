@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import warnings
 from collections.abc import Sequence
@@ -189,7 +188,7 @@ def _shuffled(total: int, seed: int) -> Any:
         random.Random(seed).shuffle(order)
         return order
     draw = random.Random(seed)
-    return (draw.randrange(total) for _ in itertools.count())
+    return (draw.randrange(total) for _ in range(total))
 
 
 def _steps(dimension: Any) -> list[Value]:

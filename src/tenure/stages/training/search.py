@@ -34,6 +34,7 @@ from tenure.stages.training.nested import outer_estimate
 from tenure.stages.training.preparation import TrainingRows, load_rows, prepared_fold
 from tenure.stages.training.prepared import Folds, forget, known_here, new_folds
 from tenure.stages.training.sampling import Sampler
+from tenure.stages.training.tradeoff import Weighed, settle
 from tenure.stages.training.trial_cache import Entry, TrialCache, trial_key
 from tenure.stages.training.trying import Outcome, Task, run_trial, verdict
 from tenure.stages.training.turns import bars_for, best_trial, next_algorithm
@@ -60,16 +61,18 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to. `settled` is what the winner's block says beside its search space, `warm` is what it began
-    with, `cached` how many trials were known from earlier ones."""
+    """What a search came to. `settled` is what the block of each algorithm says beside its search space, `warm` is what
+    it began with, `cached` how many trials were known from earlier ones. `weighed` are the trials whose models were
+    measured for a secondary objective."""
 
     trials: tuple[Trial, ...]
     best: Trial
-    settled: dict[str, Any]
+    settled: dict[str, dict[str, Any]]
     measure: Metric
     cut: str
     ended: str
     warm: tuple[Start, ...]
+    weighed: tuple[Weighed, ...] = ()
 
     @property
     def cached(self) -> int:
@@ -133,8 +136,9 @@ def find(
     best = best_trial(trials, measure)
     if best is None:
         raise _nothing(trials)
-    settled = algorithms[best.algorithm].settled()
-    return Found(trials, best, settled, measure, said, loop.ended, tuple(warm))
+    settled = {name: algorithm.settled() for name, algorithm in algorithms.items()}
+    best, weighed = settle(training, trials, measure, rows, settled)
+    return Found(trials, best, settled, measure, said, loop.ended, tuple(warm), weighed)
 
 
 def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
@@ -497,10 +501,13 @@ def _output(found: Found, nested: Mapping[str, Any] | None, context: StageContex
         leader = best_trial(own, measure)
         per_algorithm[name] = {"trials": len(own), "score": leader.score if leader else None}
     # What an ensemble may be made of. A model of the winner alone is not fitted again when the others change.
-    leaders = [[trial.algorithm, trial.params] for trial in leading(trials, measure, MOST_CANDIDATES)]
+    leaders = [
+        [trial.algorithm, found.settled[trial.algorithm], trial.params]
+        for trial in leading(trials, measure, MOST_CANDIDATES)
+    ]
     return Output(
         # Only what the model is made from, so that another search that comes to the same changes nothing after it.
-        digest=digest([best.algorithm, found.settled, best.params, leaders]),
+        digest=digest([best.algorithm, found.settled[best.algorithm], best.params, leaders]),
         value={
             "algorithm": best.algorithm,
             "params": best.params,
@@ -516,8 +523,9 @@ def _output(found: Found, nested: Mapping[str, Any] | None, context: StageContex
             "algorithms": per_algorithm,
             "cross_validation": found.cut,
             **({} if nested is None else {"nested": nested}),
+            **({"weighed": msgspec.to_builtins(found.weighed)} if found.weighed else {}),
             "ended_by": found.ended,
-            "warm_start": msgspec.to_builtins(found.warm),
+            "warm_start": msgspec.to_builtins(list(found.warm)),
             "seconds": round(max(trial.started + trial.seconds for trial in trials), 3),
         },
         artifacts={"trials": context.artifacts.put(msgspec.json.encode(list(trials)))},
