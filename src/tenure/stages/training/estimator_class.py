@@ -95,7 +95,7 @@ class _Look:
         if name in imports:
             return self._follow(*imports[name])
         if first and not others and name not in _assigned(tree):
-            raise LookupError(f"{module} has no {name}")
+            raise LookupError(f"{module} has no class {name}")
         return None
 
     def _follow(self, module: str, name: str) -> tuple[str, ...] | None:
