@@ -21,7 +21,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tenure.core.errors import StageError
 from tenure.ml.design import design
-from tenure.ml.predictor import Predictor, load, save
+from tenure.ml.postprocessing import Postprocessing
+from tenure.ml.predictor import FORMAT, PLAIN, Predictor, load, save
 from tenure.ml.predictor_files import BOOSTER, PREDICTOR, PREPROCESSOR, SKOPS_ESTIMATOR
 from tenure.ml.preprocessor import preprocessor
 from tenure.ml.signature import InputColumn, Signature
@@ -164,14 +165,14 @@ def _open():
 @pytest.mark.parametrize("name", [PREPROCESSOR, SKOPS_ESTIMATOR])
 def test_a_pickle_is_never_opened(name):
     files = save(_fitted("binary", LogisticRegression())) | {name: pickle.dumps(Mischief())}
-    with pytest.raises(StageError, match="not in a safe format|cannot be read"):
+    with pytest.raises(StageError, match=r"not in a safe format|cannot be read"):
         load(files)
     assert not Mischief.opened
 
 
 def test_a_pickled_booster_is_never_opened():
     files = save(_fitted("binary")) | {BOOSTER: pickle.dumps(Mischief())}
-    with pytest.raises(StageError, match="not in a safe format|cannot be read"):
+    with pytest.raises(StageError, match=r"not in a safe format|cannot be read"):
         load(files)
     assert not Mischief.opened
 
@@ -230,3 +231,25 @@ def test_a_preprocessor_that_differs_is_found():
     predictor.preprocessor = preprocessor(RECIPE).fit(design(RECIPE, _table().slice(0, 60)))
     with pytest.raises(StageError, match="gives another result"):
         predictor.verify(rows, expected)
+
+
+def test_postprocessing_is_part_of_the_file_and_of_its_format():
+    bare = _fitted("binary", LogisticRegression())
+    assert json.loads(save(bare)[PREDICTOR])["format"] == PLAIN
+    made = Predictor(
+        bare.recipe, bare.signature, bare.preprocessor, bare.estimator, None, Postprocessing(threshold=0.9)
+    )
+    files = save(made)
+    assert json.loads(files[PREDICTOR])["format"] == FORMAT
+    again = load(files)
+    assert again.postprocessing == made.postprocessing
+    assert save(again) == files
+    found = again.predict(_table())
+    assert np.array_equal(found.labels == "yes", found.probabilities[:, 1] >= 0.9)
+    assert (found.labels != bare.predict(_table()).labels).any()
+
+
+def test_a_model_without_postprocessing_has_the_same_bytes_however_that_is_said():
+    bare = _fitted("binary", LogisticRegression())
+    empty = Predictor(bare.recipe, bare.signature, bare.preprocessor, bare.estimator, None, Postprocessing())
+    assert save(empty) == save(bare)

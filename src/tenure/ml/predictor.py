@@ -174,15 +174,17 @@ def save(predictor: Predictor) -> dict[str, bytes]:
     for item in used:
         libraries |= item.libraries()
     files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
+    # The very default is left out of the file; an equal value would not be.
+    postprocessing = NONE if predictor.postprocessing == NONE else predictor.postprocessing
     contents = Contents(
-        PLAIN if predictor.postprocessing == NONE else FORMAT,
+        PLAIN if postprocessing is NONE else FORMAT,
         kind.name,
         predictor.recipe,
         predictor.signature,
         libraries,
         predictor.feed,
         predictor.preprocessor is not None,
-        predictor.postprocessing,
+        postprocessing,
     )
     files[PREDICTOR] = msgspec.json.encode(contents)
     return files

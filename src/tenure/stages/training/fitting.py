@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from tenure.stages.training.answers import check, learn
 from tenure.stages.training.members import OUT_OF_FOLD, Asked, fitted_members
 from tenure.stages.training.out_of_fold import encode
 from tenure.stages.training.preparation import load_rows
+from tenure.stages.training.timing import answers, milliseconds
 
 if TYPE_CHECKING:
     from tenure.ml.design import Design
@@ -26,7 +26,6 @@ CURVES = "curves"
 """The artifact with what thresholds were chosen from; no server needs it."""
 _PROBE = 1000
 """Training rows on which the stored model must predict exactly what the fitted one does."""
-_TIMED = 15
 
 
 def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
@@ -55,7 +54,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
     features = _verify(predictor, again, rows.design)
     probe = rows.design.take(np.arange(min(_PROBE, rows.design.rows)))
     name = "ensemble" if "ensemble" in fitted.facts else found["algorithm"]
-    if not _same(_answers(predictor, probe), _answers(again, probe)):
+    if not _same(answers(predictor, probe), answers(again, probe)):
         raise StageError(
             "the stored model predicts something else",
             f"{name} was fitted, but its files give other predictions for the same rows",
@@ -79,8 +78,8 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
         "features": features,
         "size": sum(len(data) for data in files.values()),
         "seconds": round(seconds, 3),
-        "milliseconds": {"one_row": _milliseconds(again, probe, 1), "rows": probe.rows,
-                         "together": _milliseconds(again, probe, probe.rows)},
+        "milliseconds": {"one_row": milliseconds(again, probe.take(np.arange(1))), "rows": probe.rows,
+                         "together": milliseconds(again, probe)},
         "fitted_from": fitted.key,
         "fitted_again": fitted.fitted_again,
         **fitted.facts,
@@ -113,25 +112,6 @@ def _verify(fitted: Predictor, again: Predictor, design: Design) -> int:
         stored = again.estimator.preprocessors
         return max(compare(one, stored[form]) for form, one in fitted.estimator.preprocessors.items())
     return compare(fitted.preprocessor, again.preprocessor)
-
-
-def _answers(predictor: Predictor, design: Design) -> Predictions:
-    """As `Predictor.predict`, from the design."""
-    rows = design if predictor.preprocessor is None else predictor.preprocessor.transform(design)
-    return predictor.predict_matrix(rows)
-
-
-def _milliseconds(predictor: Predictor, design: Design, rows: int) -> float:
-    """How long an answer for so many rows takes here, the middle of several."""
-    import numpy as np
-
-    some = design.take(np.arange(rows))
-    times = []
-    for _ in range(_TIMED):
-        started = time.perf_counter()
-        _answers(predictor, some)
-        times.append(time.perf_counter() - started)
-    return round(1000 * statistics.median(times), 3)
 
 
 def _same(one: Predictions, other: Predictions) -> bool:

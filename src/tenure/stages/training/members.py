@@ -94,7 +94,7 @@ def fitted_members(asked: Asked, rows: TrainingRows, context: StageContext) -> F
         again = wants_folds and predicted is None
         if again:
             predicted = _out_of_fold(winner, rows, asked)
-        made = predictor or _fit(winner, rows, asked)
+        made = predictor or fit(winner, rows, asked)
         return Fitted(made, predicted, key, folds, predictor is None, again, {})
     if predictor is not None and predicted is not None:
         return Fitted(predictor, predicted, key, folds, False, False, {"ensemble": known})
@@ -119,7 +119,7 @@ def _ensemble(
     members, preprocessors, listed = [], {}, []
     for candidate, share in zip(candidates, found.shares, strict=True):
         if share:
-            one = _fit(candidate, rows, asked)
+            one = fit(candidate, rows, asked)
             form = candidate.algorithm.FORM
             members.append(Member(one.estimator, form, share))
             # Fitted to the same rows in the same way, so that those of one form are equal.
@@ -165,7 +165,8 @@ def _candidates(asked: Asked, search: Record, context: StageContext) -> list[Can
     return [candidate(trial.algorithm, trial.params, trial.score) for trial in best]
 
 
-def _fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
+def fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
+    """A candidate fitted to all rows, without what follows."""
     import numpy as np
 
     from tenure.ml.predictor import Predictor
@@ -173,8 +174,8 @@ def _fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
     algorithm = candidate.algorithm
     preprocessor, matrix = fit_preprocessor(rows, np.arange(rows.design.rows), algorithm.FORM, asked.seed)
     train = _weighted(Rows(matrix, rows.codes), rows, asked)
-    fit = algorithm.fit(candidate.params, train, rows.setting(asked.seed), None)
-    return Predictor(rows.recipe, rows.signature, preprocessor, fit.estimator)
+    fitted = algorithm.fit(candidate.params, train, rows.setting(asked.seed), None)
+    return Predictor(rows.recipe, rows.signature, preprocessor, fitted.estimator)
 
 
 def _out_of_fold(candidate: Candidate, rows: TrainingRows, asked: Asked) -> OutOfFold:

@@ -28,6 +28,7 @@ from tenure.stages.training.answers import Wanted
 from tenure.stages.training.ensembling import GreedyEnsemble
 from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
 from tenure.stages.training.nested import Nested
+from tenure.stages.training.tradeoff import Secondary
 from tenure.stages.training.weighting import ClassWeights, Sampling
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ class Objective(SpecModel):
     )
     goal: Literal["maximize", "minimize"] | None = field(
         Effect.RETRAIN, "Follows from the metric; may be written down for readers.", None
+    )
+    secondary: Secondary | None = field(
+        Effect.RETRAIN,
+        "Prefer a smaller model to one that is hardly better.",
+        None,
+        examples=[{"metric": "size"}],
     )
 
     @model_validator(mode="after")
@@ -174,6 +181,16 @@ class EarlyTermination(SpecModel):
 
 class Training(SpecModel):
     """Which algorithms are searched, for how long, and what makes one model better than another."""
+
+    @model_validator(mode="after")
+    def _one_wish(self) -> Self:
+        if self.ensemble is not None and self.objective.secondary is not None:
+            raise FieldProblem(
+                "an ensemble is larger than any of its members, and objective.secondary asks for a small model",
+                at=("ensemble",),
+                hint="remove one of the two",
+            )
+        return self
 
     objective: Objective = field(Effect.RETRAIN, "What the search makes as good as it can.", Objective)
     algorithms: Algorithms = field(
