@@ -7,9 +7,14 @@ import platform
 import sys
 import tempfile
 
-from benchmarks import plan, server_latency, startup
+from benchmarks import plan, server_latency, snapshot, startup
 
-BENCHMARKS = {"startup": startup.run, "plan": plan.run, "server": server_latency.run}
+BENCHMARKS = {
+    "startup": startup.run,
+    "plan": plan.run,
+    "server": server_latency.run,
+    "snapshot": snapshot.run,
+}
 
 
 def main(chosen: list[str]) -> None:

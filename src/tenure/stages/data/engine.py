@@ -47,6 +47,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",
 }
+_QUIET = "SET enable_progress_bar = false"
 _UNIT = 8192
 _BATCH_ROWS = 1 << 17
 _BATCH_BYTES = 1 << 25
@@ -116,21 +117,19 @@ class Table:
         return self.compute({column.name: (column.type, column.sql) for column in self.columns}, where)
 
     def filter_named(self, condition: str) -> Table:
-        """The rows for which an expression over the names of the columns is true, as a person writes it; stored.
+        """The rows for which an expression over the names of the columns is true, as a person writes it.
 
-        The expression is trusted to be one scalar expression (see `ml/expression.references`). Raises duckdb.Error
-        when it fails for a row.
+        The expression is trusted to be one scalar expression (see `ml/expression.references`). Nothing is stored, but
+        every row is looked at once: raises duckdb.Error when the expression fails for one.
         """
         prefix = self._free_prefix()
-        inner = [f"{prefix}{c.sql}" for c in self.columns]
-        items = ", ".join(
-            f"{c.sql} AS {name}, {c.sql} AS {quoted(c.name)}"
-            for c, name in zip(self.columns, inner, strict=True)
-        )
-        kept = ", ".join(f"{name} AS {c.sql}" for c, name in zip(self.columns, inner, strict=True))
-        return self.engine.store(
-            {column.name: column.type for column in self.columns},
-            f"SELECT {kept} FROM (SELECT {items} FROM {self.view}) WHERE ({condition}\n)",
+        items = [f"n AS {prefix}n"]
+        for column in self.columns:
+            items += [f"{column.sql} AS {prefix}{column.sql}", f"{column.sql} AS {quoted(column.name)}"]
+        kept = ", ".join(f"{prefix}{name} AS {name}" for name in ("n", *(c.sql for c in self.columns)))
+        named = f"(SELECT {', '.join(items)} FROM {self.view})"
+        return self.engine.view(
+            self.columns, f"SELECT {kept} FROM {named} WHERE ({condition}\n)", self, every_row=False
         )
 
     def _free_prefix(self) -> str:
@@ -226,7 +225,9 @@ class Engine:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A second connection to the same database, to read a stream while other statements run."""
-        return self._connection.cursor()
+        cursor = self._connection.cursor()
+        cursor.execute(_QUIET)
+        return cursor
 
     @contextmanager
     def registered(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
@@ -338,6 +339,7 @@ def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
         )
         try:
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(_QUIET)
             yield Engine(connection, folder)
         except duckdb.OutOfMemoryException as error:
             raise StageError(
@@ -379,6 +381,7 @@ def confined(
     )
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute(_QUIET)
         if database is not None:
             try:
                 connection.execute(f"ATTACH {literal(str(database))} AS given (READ_ONLY)")

@@ -26,31 +26,29 @@ class Loaded(NamedTuple):
     infinities: Mapping[str, int]
 
 
-def load(engine: Engine, sql: str) -> Loaded:
-    """The rows of a SELECT with distinct names, in the order in which it gives them. Raises duckdb.Error."""
+def load_arrow(engine: Engine, rows: pa.Table | pa.RecordBatchReader) -> Loaded:
+    """Arrow data with distinct names, read batch by batch and in order. Raises duckdb.Error, StageError."""
+    import pyarrow as pa
+
     from tenure.ml.columns import logical_type
 
-    schema = engine.schema(sql)
-    kinds = {column.name: logical_type(column.type) for column in schema}
-    unusable = {column.name: str(column.type) for column in schema if kinds[column.name] is None}
-    usable: dict[str, ColumnType] = {name: kind for name, kind in kinds.items() if kind is not None}
-    if not usable:
-        raise no_model_can_use(unusable)
-    given = ", ".join(f"g{at}" for at in range(len(schema)))
-    at_of = {name: f"c{at}" for at, name in enumerate(usable)}
-    items = ", ".join(
-        f"{cast(column.type).of(f'g{at}')} AS {at_of[column.name]}"
-        for at, column in enumerate(schema)
-        if column.name in usable
-    )
-    written = engine.write(f"SELECT {items} FROM ({sql}) AS given({given})")
+    with engine.registered("rows_given", rows):
+        # As the engine sees them, under the names they have: it takes some for others.
+        seen = engine.schema("SELECT * FROM rows_given")
+        schema = pa.schema(list(zip(rows.schema.names, seen.types, strict=True)))
+        kinds = {column.name: logical_type(column.type) for column in schema}
+        unusable = {column.name: str(column.type) for column in schema if kinds[column.name] is None}
+        usable: dict[str, ColumnType] = {name: kind for name, kind in kinds.items() if kind is not None}
+        if not usable:
+            raise no_model_can_use(unusable)
+        given = ", ".join(f"g{at}" for at in range(len(schema)))
+        items = ", ".join(
+            f"{cast(column.type).of(f'g{at}')} AS c{list(usable).index(column.name)}"
+            for at, column in enumerate(schema)
+            if column.name in usable
+        )
+        written = engine.write(f"SELECT {items} FROM rows_given AS given({given})")
     return settle(engine, written, usable, unusable)
-
-
-def load_arrow(engine: Engine, rows: pa.Table | pa.RecordBatchReader) -> Loaded:
-    """As `load`, of Arrow data, read batch by batch."""
-    with engine.registered("given_rows", rows):
-        return load(engine, "SELECT * FROM given_rows")
 
 
 def sorted_rows(loaded: Loaded) -> Loaded:

@@ -8,8 +8,8 @@ from tenure.core.errors import StageError
 from tenure.core.units import parse_size
 
 VARIABLE = "TENURE_DATA_MEMORY"
-_USUAL = 512 << 20
-_LEAST = 64 << 20
+_USUAL = 512_000_000
+_LEAST = 64_000_000
 
 
 def memory_limit() -> int:
