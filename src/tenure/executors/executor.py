@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -49,11 +51,17 @@ class Executor(Protocol):
         """Make the finished files of a folder readable for all workers; returns the reference that work opens."""
 
     def submit(
-        self, work: Work[Argument, Result], argument: Argument, *, apart: bool = False
+        self,
+        work: Work[Argument, Result],
+        argument: Argument,
+        *,
+        needs: str | None = None,
+        apart: bool = False,
     ) -> Future[Result]:
         """Start work as soon as a worker is free.
 
-        `apart`: in a process that can be ended at any time, for work that does not ask whether to stop.
+        `needs`: the reference of the shared folder that the work opens. `apart`: in a process that can be ended at any
+        time, for work that does not ask whether to stop.
         """
 
     def cancel(self, future: Future[Any]) -> None:
@@ -63,11 +71,31 @@ class Executor(Protocol):
         """End all work and all workers."""
 
 
+_locator: ContextVar[Callable[[str], Path | None]] = ContextVar("locator")
+
+
+@contextmanager
+def locate(locator: Callable[[str], Path | None]) -> Iterator[None]:
+    """While work runs: how references become folders. For executors whose workers do not see the folder itself."""
+    token = _locator.set(locator)
+    try:
+        yield
+    finally:
+        _locator.reset(token)
+
+
+def folder_of(reference: str) -> Path:
+    """The folder of a reference from `share`, where work runs."""
+    locator = _locator.get(None)
+    return (locator(reference) if locator is not None else None) or Path(reference)
+
+
 def map_unordered(
     executor: Executor,
     work: Work[Argument_, Result],
     arguments: Iterable[Argument_],
     *,
+    needs: str | None = None,
     ahead: int = 2,
 ) -> Iterator[tuple[Argument_, Result]]:
     """Each argument with what became of it, as it is done; at most `ahead` times the workers' number is under way.
@@ -83,7 +111,7 @@ def map_unordered(
                     argument = next(waiting)
                 except StopIteration:
                     break
-                running[executor.submit(work, argument)] = argument
+                running[executor.submit(work, argument, needs=needs)] = argument
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)

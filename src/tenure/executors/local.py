@@ -61,7 +61,12 @@ class LocalExecutor:
         return str(folder)
 
     def submit(
-        self, work: Work[Argument, Result], argument: Argument, *, apart: bool = False
+        self,
+        work: Work[Argument, Result],
+        argument: Argument,
+        *,
+        needs: str | None = None,
+        apart: bool = False,
     ) -> Future[Result]:
         """Start work as soon as a thread is free."""
         job = _Job(work, argument, apart)

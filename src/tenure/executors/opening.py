@@ -13,4 +13,8 @@ if TYPE_CHECKING:
 
 def open_executor(config: ExecutorConfig) -> Executor:
     """An executor; whoever opens it closes it. Its workers start with the first work."""
-    return LocalExecutor(config.workers)
+    if config.type == "local":
+        return LocalExecutor(config.workers)
+    from tenure.executors.dask import DaskExecutor
+
+    return DaskExecutor(config)

@@ -149,6 +149,7 @@ def _builtin(fragments: Fragments, overrides: Sequence[Override]) -> dict[str, D
     pieces["artifacts/local"] = {"type": "local"}
     pieces["artifacts/s3"] = {"type": "s3"}
     pieces["executor/local"] = {"type": "local"}
+    pieces["executor/dask"] = {"type": "dask"}
     return {name: Document(f"built-in {name}", "", data) for name, data in pieces.items()}
 
 

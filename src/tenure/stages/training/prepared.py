@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.executors.executor import folder_of
 from tenure.stages.training.algorithm import Form, Rows
 from tenure.stages.training.preparation import PreparedFold
 
@@ -125,10 +126,9 @@ def forget(reference: str) -> None:
 
 def folds_at(reference: str) -> Folds:
     """The folds that a task refers to, in whatever process it runs."""
-    return _open.get(reference) or _elsewhere(reference)
+    return _open.get(reference) or _elsewhere(folder_of(reference))
 
 
 @lru_cache(maxsize=2)
-def _elsewhere(reference: str) -> Folds:
-    folder = Path(reference)
+def _elsewhere(folder: Path) -> Folds:
     return Folds(folder, msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About))

@@ -1,0 +1,87 @@
+"""What every executor promises (executors/executor.py)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.executors import jobs
+
+from tenure.core.errors import StageError
+from tenure.executors.executor import Executor, map_unordered
+from tenure.executors.opening import open_executor
+from tenure.spec.executor import DaskExecutorConfig, LocalExecutorConfig
+
+
+@pytest.fixture(scope="module", params=["local", "dask"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    if request.param == "dask":
+        pytest.importorskip("distributed")
+        opened = open_executor(DaskExecutorConfig(type="dask", workers=2))
+    else:
+        opened = open_executor(LocalExecutorConfig(type="local", workers=2))
+    yield opened
+    opened.close()
+
+
+def test_it_says_how_much_runs_at_once(executor: Executor) -> None:
+    assert executor.workers == 2
+    assert executor.cores >= 1
+
+
+def test_work_gets_its_argument_and_its_result_comes_back(executor: Executor) -> None:
+    assert executor.submit(jobs.doubled, 21).result(30) == 42
+
+
+def test_work_apart_comes_to_the_same(executor: Executor) -> None:
+    assert executor.submit(jobs.doubled, 21, apart=True).result(60) == 42
+
+
+def test_an_error_comes_back_whole(executor: Executor) -> None:
+    with pytest.raises(StageError) as caught:
+        executor.submit(jobs.refuses, "no reason").result(30)
+    assert (caught.value.summary, caught.value.detail, caught.value.hint) == (
+        "refused",
+        "no reason",
+        "do otherwise",
+    )
+
+
+def test_work_opens_what_was_shared(executor: Executor, tmp_path: Path) -> None:
+    (tmp_path / "fold.txt").write_text("rows")
+    reference = executor.share(tmp_path)
+    assert executor.submit(jobs.reads, (reference, "fold.txt"), needs=reference).result(30) == (
+        "rows",
+        str(tmp_path),
+    )
+
+
+def test_every_argument_is_answered_once(executor: Executor) -> None:
+    answers = dict(map_unordered(executor, jobs.doubled, range(25)))
+    assert answers == {number: 2 * number for number in range(25)}
+
+
+def test_what_was_cancelled_is_asked_to_stop_and_makes_room(executor: Executor, tmp_path: Path) -> None:
+    running = [executor.submit(jobs.waits, str(tmp_path)) for _ in range(2)]
+    _until(tmp_path / "started")
+    for future in running:
+        executor.cancel(future)
+    assert executor.submit(jobs.doubled, 4).result(30) == 8
+    _until(tmp_path / "stopped")
+
+
+def test_what_waits_behind_other_work_can_be_cancelled(executor: Executor, tmp_path: Path) -> None:
+    running = [executor.submit(jobs.waits, str(tmp_path)) for _ in range(3)]
+    for future in reversed(running):
+        executor.cancel(future)
+    assert running[2].cancelled()
+    assert executor.submit(jobs.doubled, 4).result(30) == 8
+
+
+def _until(file: Path) -> None:
+    end = time.monotonic() + 20
+    while not file.exists():
+        assert time.monotonic() < end, f"{file.name} never came"
+        time.sleep(0.01)

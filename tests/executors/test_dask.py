@@ -1,0 +1,181 @@
+"""The Dask executor: workers that die, schedulers elsewhere, and the same search as on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.executors import jobs
+from tests.stages.lab import Lab
+
+from tenure.core.errors import TenureError
+from tenure.executors import dask as module
+from tenure.executors.apart import Ended
+from tenure.executors.dask import DaskExecutor
+from tenure.spec.executor import DaskExecutorConfig
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[DaskExecutor]:
+    opened = DaskExecutor(DaskExecutorConfig(type="dask", workers=2))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A scheduler with two workers, as somebody else would have started it."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def joined(cluster: Any) -> Iterator[DaskExecutor]:
+    opened = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
+    yield opened
+    opened.close()
+
+
+def test_work_of_a_worker_that_dies_is_done_by_another(executor: DaskExecutor, tmp_path: Path) -> None:
+    assert executor.submit(jobs.dies_once, str(tmp_path / "mark")).result(60) == "done by another"
+
+
+def test_work_that_kills_every_worker_is_given_up(executor: DaskExecutor) -> None:
+    with pytest.raises(Ended, match="every worker that got it died"):
+        executor.submit(jobs.dies, None).result(90)
+    assert executor.submit(jobs.doubled, 1).result(90) == 2
+
+
+def test_a_cluster_has_the_workers_it_has(joined: DaskExecutor) -> None:
+    assert (joined.workers, joined.cores) == (2, 2)
+
+
+def test_workers_that_see_the_folder_are_sent_nothing(joined: DaskExecutor, tmp_path: Path) -> None:
+    (tmp_path / "fold.txt").write_text("rows")
+    assert joined.share(tmp_path) == str(tmp_path)
+
+
+def test_workers_that_do_not_see_the_folder_fetch_it_once(
+    joined: DaskExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_sees", _blind)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "fold.txt").write_text("rows")
+    reference = joined.share(tmp_path)
+    answers = [
+        joined.submit(jobs.reads, (reference, "deep/fold.txt"), needs=reference).result(30) for _ in range(4)
+    ]
+    assert {content for content, _ in answers} == {"rows"}
+    assert str(tmp_path) not in {folder for _, folder in answers}
+
+
+def test_files_are_sent_again_when_every_worker_that_had_them_is_gone(
+    joined: DaskExecutor, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_sees", _blind)
+    (tmp_path / "fold.txt").write_text("rows")
+    reference = joined.share(tmp_path)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.restart()
+    assert joined.submit(jobs.reads, (reference, "fold.txt"), needs=reference).result(60)[0] == "rows"
+
+
+def test_nobody_answers_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 1)
+    nowhere = DaskExecutor(DaskExecutorConfig(type="dask", address="tcp://127.0.0.1:9"))
+    with pytest.raises(TenureError) as caught:
+        nowhere.submit(jobs.doubled, 1)
+    assert caught.value.summary == "The Dask scheduler cannot be reached."
+    assert "executor=local" in caught.value.hint
+
+
+def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "VERSION", "0.0.0")
+    other = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
+    with pytest.raises(TenureError, match="another version"):
+        other.submit(jobs.doubled, 1)
+
+
+def _blind(file: str, content: str) -> bool:
+    return False
+
+
+# ---- a search ------------------------------------------------------------------------------------------------------
+
+SEARCH: dict[str, Any] = {
+    "algorithms": {
+        "xgboost": {"search_space": {"n_estimators": 40}},
+        "logistic_regression": {},
+        "extra_trees": {},
+    },
+    "limits": {"max_trials": 12, "max_concurrent_trials": 2},
+}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    generator = np.random.default_rng(3)
+    a, b = generator.normal(size=400), generator.normal(size=400)
+    table = pa.table(
+        {
+            "a": a,
+            "b": [None if i % 9 == 0 else float(v) for i, v in enumerate(b)],
+            "c": generator.choice(["u", "v", "w"], 400).tolist(),
+            "y": np.where(a + 0.5 * b + generator.normal(size=400) * 0.5 > 0, "yes", "no").tolist(),
+        }
+    )
+    made = Lab(tmp_path, table, "y")
+    made.make_features()
+    return made
+
+
+def _came_to(lab: Lab) -> list[tuple[Any, ...]]:
+    (kept,) = lab.trials.kept.values()
+    return [(trial.number, trial.algorithm, trial.params, trial.scores, trial.status) for trial in kept]
+
+
+def test_a_search_on_the_cluster_is_the_search_on_this_machine(lab: Lab, executor: DaskExecutor) -> None:
+    twin = lab.again()
+    twin.executor = executor
+    here, there = lab.search(**SEARCH), twin.search(**SEARCH)
+    assert _came_to(lab) == _came_to(twin)
+    assert here.digest == there.digest
+    assert lab.fit().artifacts == twin.fit().artifacts
+
+
+def test_a_search_survives_a_worker_that_is_killed_midway(lab: Lab, executor: DaskExecutor) -> None:
+    twin = lab.again()
+    twin.executor = executor
+    killed: list[int] = []
+
+    def kill() -> None:
+        end = time.monotonic() + 60
+        while sum(len(kept) for kept in twin.trials.kept.values()) < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+        client = executor._client
+        assert client is not None
+        victim = min(client.run(os.getpid).values())
+        os.kill(victim, signal.SIGKILL)
+        killed.append(victim)
+
+    executor.submit(jobs.doubled, 1).result(30)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    there = twin.search(**SEARCH)
+    killer.join()
+    assert len(killed) == 1
+    here = lab.search(**SEARCH)
+    assert _came_to(lab) == _came_to(twin)
+    assert here.digest == there.digest
