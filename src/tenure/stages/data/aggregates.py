@@ -74,18 +74,22 @@ _REFUSED = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "a 
 _MACROS = frozenset({"nullif", "if"})
 
 
-def types_of(table: Table, expressions: Mapping[str, str], where: Where) -> dict[str, ColumnType]:
-    """The type each aggregate gives over the columns of `table`, by its name.
+def types_of(
+    table: Table, expressions: Mapping[str, str], where: Where
+) -> tuple[dict[str, ColumnType], list[str]]:
+    """The type each aggregate gives over the columns of `table`, by its name, and the columns they read.
 
     Raises StageError naming the one that is no aggregate, reads an unknown column or gives nothing a model can use.
     """
     from tenure.ml.columns import logical_type
 
     types: dict[str, ColumnType] = {}
+    read: dict[str, None] = {}
     for name, expression in expressions.items():
         place = (*where, name)
         for column in _columns(table, name, expression, place):
             require(table, column, place)
+            read[column] = None
         try:
             given = table.engine.schema(f"SELECT ({expression}\n) AS value FROM ({by_name(table)})")
         except Exception as error:
@@ -96,7 +100,7 @@ def types_of(table: Table, expressions: Mapping[str, str], where: Where) -> dict
         if kind is None:
             raise _wrong(name, expression, f"its result has type {given.field('value').type}", place)
         types[name] = kind
-    return types
+    return types, list(read)
 
 
 def grouped(
@@ -105,10 +109,11 @@ def grouped(
     keys: Sequence[tuple[str, str]],
     expressions: Mapping[str, str],
     types: Mapping[str, ColumnType],
+    reads: Sequence[str],
 ) -> Table:
     """For each left row with right rows of equal keys their aggregates, behind `n` of the left row in column `left`."""
     items = [f'{right.column(name).sql} AS "__k{at}"' for at, (_, name) in enumerate(keys)]
-    items += [f"{column.sql} AS {quoted(column.name)}" for column in right.columns]
+    items += [f"{right.column(name).sql} AS {quoted(name)}" for name in reads]
     group = ", ".join(f'"__k{at}"' for at in range(len(keys)))
     same = " AND ".join(f'a.{left.column(name).sql} = b."__k{at}"' for at, (name, _) in enumerate(keys))
     values = ", ".join(f"b.v{at}" for at in range(len(expressions)))

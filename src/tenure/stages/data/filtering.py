@@ -49,6 +49,17 @@ def apply(table: Table, condition: str) -> Table:
     return kept
 
 
+def reads_only(table: Table, condition: str) -> bool:
+    """Whether every column of the condition is one of `table`. A condition that cannot be read says so in `apply`."""
+    from tenure.ml.expression import references
+
+    try:
+        names = references(_KEEP, condition, WHERE)
+    except StageError:
+        return False
+    return all(_as_written(name, table) in table.names for name in names)
+
+
 def _as_written(name: str, table: Table) -> str:
     """The column a name in SQL means, where case does not matter."""
     return next((column for column in table.names if column.casefold() == name.casefold()), name)

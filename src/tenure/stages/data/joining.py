@@ -111,20 +111,23 @@ def _joined(
     fact: dict[str, Any] = {}
     if join.aggregate:
         place = (*where, "aggregate")
-        types = aggregates.types_of(right, join.aggregate, place)
+        types, reads = aggregates.types_of(right, join.aggregate, place)
         for name in join.aggregate:
             _refuse_taken(name, left, (*place, name))
             names[join.right, name] = name
         if question is None:
-            made = aggregates.grouped(left, right, keys, join.aggregate, types)
+            made = aggregates.grouped(left, right, keys, join.aggregate, types, reads)
         else:
-            made = point_in_time.summarised(question, join.aggregate, types)
+            made = point_in_time.summarised(question, join.aggregate, types, reads)
         empty = aggregates.of_no_rows(right, join.aggregate, types)
         return _widened(left, made, list(join.aggregate), join.how, empty), {"matched": made.rows}
     added = _added(join, right, keys, left, names, where, without=question.created if question else None)
     if question is not None:
         found, seen = point_in_time.latest(question)
         fact = seen._asdict()
+        if question.created is None:
+            # A constant delay holds back a row of every question; only late arrivals are worth a word.
+            del fact["held_back"]
     else:
         _refuse_fan_out(right, join, (*where, "on"))
         found = _equal(left, right, keys)

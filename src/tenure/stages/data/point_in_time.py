@@ -10,6 +10,7 @@ Ties: of rows with one event time the one that arrived last counts, then the one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,9 +20,10 @@ from tenure.stages.data.engine import quoted
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType
-    from tenure.stages.data.engine import Table
+    from tenure.stages.data.engine import Column, Table
 
 _DAYS_OF_A_MONTH = 31
+_PAIRS_AT_ONCE = 4_000_000
 _FRESH, _HELD_BACK, _TOO_OLD, _NOT_YET = range(4)
 
 
@@ -92,59 +94,94 @@ def latest(question: Question) -> tuple[Table, Seen]:
     return found.filter(f"{state.sql} <= {_HELD_BACK}").select([left.name, right.name]), seen
 
 
-def summarised(question: Question, aggregates: Mapping[str, str], types: Mapping[str, ColumnType]) -> Table:
+def summarised(
+    question: Question, aggregates: Mapping[str, str], types: Mapping[str, ColumnType], reads: Sequence[str]
+) -> Table:
     """For each left row with rows in its window their aggregates, behind `n` of the left row in column `left`.
 
     The window holds the right rows with equal keys that happened within the look-back and were visible; of several
-    versions of one event (same keys and time) only the last that was visible. Aggregates run on one thread, since a
-    sum of fractions depends on the order of its terms.
+    versions of one event (same keys and time) only the last that was visible. `reads` are the columns of the right
+    side that the aggregates look at. They run on one thread, since a sum of fractions depends on the order of its
+    terms, and on a share of the windows at a time, since a median keeps the values of its windows in memory.
     """
-    engine = question.left.engine
-    keys = _keys(question)
+    engine, keys = question.left.engine, ", ".join(_keys(question))
     assert question.lookback is not None
-    width = _seconds(question.lookback)
     # Two neighbouring buckets as wide as the look-back cover every window, so that rows are joined on equal values.
-    bucket = f"floor(epoch({{}}) / {width})::BIGINT"
-    same = " AND ".join(f"a.{key} = b.{key}" for key in keys)
+    bucket = f"floor(epoch({{}}) / {_seconds(question.lookback)})::BIGINT"
+    columns = [question.right.column(name) for name in reads]
+    read = "".join(f", r.{column.sql} AS {quoted(column.name)}" for column in columns)
+    offered = engine.write(
+        f"SELECT k.*, {bucket.format('event')} + step.later AS bucket{read} FROM ({_known(question)}) k "
+        f"JOIN {question.right.view} r ON k.source = r.n, (VALUES (0), (1)) step(later) ORDER BY k.rank"
+    )
+    asking = engine.write(_asking(question))
+    moments = engine.write(
+        f"SELECT DISTINCT {keys}, asked, {bucket.format('asked')} AS bucket FROM {asking} "
+        f"WHERE asked IS NOT NULL ORDER BY asked, {keys}"
+    )
+    shares = _shares(question, moments, offered)
+    names = ", ".join([keys, "asked", *(f"v{at}" for at in range(len(aggregates)))])
+    windows = [
+        f"SELECT {names} FROM ({_windows(question, aggregates, types, columns, moments, offered, (share, shares))})"
+        for share in range(shares)
+    ]
+    with one_thread(engine):
+        made = engine.write(windows[0])
+        for window in windows[1:]:
+            engine.query(f"INSERT INTO {made} {window}")
+    same = " AND ".join([*(f"a.{key} = b.{key}" for key in _keys(question)), "a.asked = b.asked"])
+    values = ", ".join(f"b.v{at}" for at in range(len(aggregates)))
+    return engine.store(
+        {"left": "integer", **{name: types[name] for name in aggregates}},
+        f"SELECT a.row, {values} FROM {asking} a JOIN {made} b ON {same} ORDER BY a.row",
+    )
+
+
+def _shares(question: Question, moments: str, offered: str) -> int:
+    """In how many shares the windows are computed, so that each looks at a bounded number of rows."""
+    group = ", ".join([*_keys(question), "bucket"])
+    ((pairs,),) = question.left.engine.query(
+        f"SELECT coalesce(sum(a.times * b.times), 0)::DOUBLE FROM "
+        f"(SELECT {group}, count(*) AS times FROM {moments} GROUP BY {group}) a JOIN "
+        f"(SELECT {group}, count(*) AS times FROM {offered} GROUP BY {group}) b USING ({group})"
+    )
+    return max(1, math.ceil(float(pairs) / _PAIRS_AT_ONCE))
+
+
+def _windows(
+    question: Question,
+    aggregates: Mapping[str, str],
+    types: Mapping[str, ColumnType],
+    columns: Sequence[Column],
+    moments: str,
+    offered: str,
+    share: tuple[int, int],
+) -> str:
+    """SELECT of the aggregates of each window, behind its keys and the moment it ends. Some columns are `__k0`, ... and
+    `__asked` inside, since there the columns of the user go by their names."""
+    keys = _keys(question)
     group = ", ".join([*(f"a.{key}" for key in keys), "a.asked"])
-    names = [f"b.{quoted(column.name)}" for column in question.right.columns]
-    version = (
+    same = " AND ".join(f"a.{key} = b.{key}" for key in [*keys, "bucket"])
+    inside = [*(f'a.{key} AS "__{key}"' for key in keys), 'a.asked AS "__asked"']
+    inside += [f"b.{quoted(column.name)}" for column in columns]
+    by = ", ".join([*(f'"__{key}"' for key in keys), '"__asked"'])
+    named = ", ".join([*(f'"__{key}" AS {key}' for key in keys), '"__asked" AS asked'])
+    part, parts = share
+    chosen = (
+        ""
+        if parts == 1
+        else f"WHERE hash({', '.join(f'a.{key}' for key in keys)}, a.bucket) % {parts} = {part}"
+    )
+    versions = (
         f"QUALIFY row_number() OVER (PARTITION BY {group}, b.event ORDER BY b.rank DESC) = 1"
         if question.created
         else ""
     )
-    outer = ", ".join([*(f'"__{key}"' for key in keys), '"__asked"'])
-    inner = ", ".join([*(f'a.{key} AS "__{key}"' for key in keys), 'a.asked AS "__asked"', *names])
-    back = " AND ".join([*(f'a.{key} = b."__{key}"' for key in keys), 'a.asked = b."__asked"'])
-    values = ", ".join(f"b.v{at}" for at in range(len(aggregates)))
-    everything = ", ".join(f"r.{column.sql} AS {quoted(column.name)}" for column in question.right.columns)
-    with one_thread(engine):
-        return engine.store(
-            {"left": "integer", **{name: types[name] for name in aggregates}},
-            f"""
-            WITH known AS MATERIALIZED (
-                SELECT k.*, {everything} FROM ({_known(question)}) k
-                JOIN {question.right.view} r ON k.source = r.n ORDER BY k.rank
-            ),
-            asking AS MATERIALIZED ({_asking(question)}),
-            moments AS (
-                SELECT DISTINCT {", ".join(keys)}, asked, {bucket.format("asked")} AS bucket FROM asking
-                WHERE asked IS NOT NULL
-            ),
-            offered AS (
-                SELECT known.*, {bucket.format("event")} + step.later AS bucket
-                FROM known, (VALUES (0), (1)) step(later)
-            ),
-            inside AS (
-                SELECT {inner} FROM moments a
-                JOIN offered b ON {same} AND a.bucket = b.bucket
-                    AND b.visible <= a.asked AND b.event >= {_earliest(question)}
-                {version}
-            ),
-            made AS (SELECT {outer}, {listed(aggregates, types)} FROM inside GROUP BY {outer})
-            SELECT a.row, {values} FROM asking a JOIN made b ON {back} ORDER BY a.row
-            """,
-        )
+    return (
+        f"SELECT {named}, {listed(aggregates, types)} FROM (SELECT {', '.join(inside)} FROM {moments} a "
+        f"JOIN {offered} b ON {same} AND b.visible <= a.asked AND b.event >= {_earliest(question)} "
+        f"{chosen} {versions}) GROUP BY {by}"
+    )
 
 
 def interval(duration: str) -> str:

@@ -45,8 +45,6 @@ def prepare(tables: Mapping[str, Table], data: Data, now: datetime, previous_row
     facts: dict[str, Any] = {}
     notes: list[str] = []
     table = _joined(tables, data, facts, notes)
-    if data.filter is not None:
-        table = filtering.apply(table, data.filter)
     asked = {check.source: tables[check.source] for check in data.checks if isinstance(check, References)}
     table.engine.drop_all_but(table, *asked.values())
     table = _with_times(_selected(table, data), data, strictly=False)
@@ -73,18 +71,25 @@ def prepare(tables: Mapping[str, Table], data: Data, now: datetime, previous_row
     table = _divided(table, data, target, split, facts, notes)
     table.engine.drop_all_but(table)
     facts["leakage"] = leakage(table, split.type, data.entities, data.timestamp_column)
-    notes += [
-        item["sentence"] for item in facts["leakage"] if item["blocks"] or item["kind"] != "duplicate_rows"
-    ]
     return Prepared(table, target, facts, notes)
 
 
 def _joined(tables: Mapping[str, Table], data: Data, facts: dict[str, Any], notes: list[str]) -> Table:
-    if not data.join:
-        (table,) = tables.values()
-        return table
-    table, facts["joins"] = joining.join_all(tables, data.join, data.sources)
-    notes += joining.sentences(facts["joins"])
+    """The rows the model is about, with the columns of all sources.
+
+    A condition over columns of the first source alone is applied before the joins: they neither change nor repeat
+    its rows, so the result is the same, and less is joined.
+    """
+    first = data.join[0].left if data.join else next(iter(tables))
+    table = tables[first]
+    early = data.filter is not None and filtering.reads_only(table, data.filter)
+    if data.filter is not None and early:
+        table = filtering.apply(table, data.filter)
+    if data.join:
+        table, facts["joins"] = joining.join_all({**tables, first: table}, data.join, data.sources)
+        notes += joining.sentences(facts["joins"])
+    if data.filter is not None and not early:
+        table = filtering.apply(table, data.filter)
     return table
 
 

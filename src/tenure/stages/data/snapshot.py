@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tenure.stages.data.contract import Contract
     from tenure.stages.data.engine import Table
     from tenure.stages.data.section import Data
-    from tenure.stages.data.statistics import Statistics
+    from tenure.stages.data.statistics import Hidden, Statistics
 
 
 def take(data: Data, address: str, context: StageContext) -> Output:
@@ -62,7 +62,6 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
         "time_range": _time_range(table, data.timestamp_column),
         "sources": sources,
         "notes": notes,
-        "test_part": storing.content(table.filter(f"{table.column(PART).sql} = 'test'")),
         **facts,
     }
     return Output(
@@ -72,7 +71,11 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
             "snapshot": context.artifacts.put_file(file),
             "profile": context.artifacts.put(msgspec.json.encode(columns)),
             "statistics": context.artifacts.put(
-                encode(statistics(table, columns, data.target_column, target, {}, _before(context)))
+                encode(
+                    statistics(
+                        table, columns, data.target_column, target, _hidden(data.contract), _before(context)
+                    )
+                )
             ),
         },
         sentence=f"{table.rows:,} rows: "
@@ -90,6 +93,15 @@ def _before(context: StageContext) -> tuple[str, Statistics] | None:
     except ArtifactError:
         return None
     return None if found is None else (record.digest, found)
+
+
+def _hidden(agreed: Contract) -> dict[str, Hidden]:
+    """Columns whose values the report does not show, and why."""
+    return {
+        name: "personal" if column.pii else "sensitive"
+        for name, column in agreed.columns.items()
+        if name in agreed.hidden
+    }
 
 
 def _described(column: ColumnProfile, rows: int, agreed: Contract) -> dict[str, Any]:
