@@ -12,7 +12,7 @@ from tenure.artifacts.store import ArtifactStore
 from tenure.core.errors import TenureError
 from tenure.state.record import ModelState
 
-About = Literal["data", "monitoring"]
+About = Literal["data", "evaluation", "monitoring"]
 Page = Callable[[ModelState, ArtifactStore, datetime], str | None]
 
 
@@ -31,6 +31,12 @@ def _data(state: ModelState, artifacts: ArtifactStore, now: datetime) -> str | N
     return report_of(state, artifacts, now)
 
 
+def _evaluation(state: ModelState, artifacts: ArtifactStore, now: datetime) -> str | None:
+    from tenure.stages.evaluation.page import report_of
+
+    return report_of(state, artifacts, now)
+
+
 def _monitoring(state: ModelState, artifacts: ArtifactStore, now: datetime) -> str | None:
     from tenure.stages.monitoring.report import report_of
 
@@ -42,6 +48,11 @@ REPORTS: dict[About, Report] = {
         _data,
         "has no snapshot with statistics in this environment",
         "Apply it; a snapshot made by an earlier version has none until it is made again.",
+    ),
+    "evaluation": Report(
+        _evaluation,
+        "has not been evaluated by this version in this environment",
+        "Apply it: a model is evaluated once it is trained.",
     ),
     "monitoring": Report(
         _monitoring,

@@ -220,7 +220,9 @@ class FairnessCheck(GateBase):
     def _fits(self, names: tuple[str, ...], evidence: Evidence) -> None:
         numbers = names[0] in _NUMBERS
         wanted = "regression" if numbers else "binary" if names != ("accuracy",) else None
-        if (wanted is not None and evidence.task != wanted) or (not numbers and evidence.task == "regression"):
+        if (wanted is not None and evidence.task != wanted) or (
+            not numbers and evidence.task == "regression"
+        ):
             fitting = {
                 "binary": "any but those of errors",
                 "multiclass": "accuracy_difference",

@@ -69,8 +69,17 @@ def write_report(evaluation: Evaluation, worth: Mapping[str, Any] | None, contex
     )
     champion = champion_of(context, model, test, signature)
 
+    personal = frozenset(column["name"] for column in snapshot.value.get("columns", ()) if column.get("pii"))
+
     @cache
     def groups(text: str, path: tuple[str | int, ...]) -> tuple[Group, ...]:
+        if text in personal:
+            raise StageError(
+                "personal data in a report",
+                f"column {text!r} is marked as personal, and the names of its groups would show its values",
+                "write a condition that tells groups apart without showing values",
+                path=path,
+            )
         return groups_of(test, text, path)
 
     def evidence(*path: str | int) -> Evidence:
@@ -111,7 +120,7 @@ def write_report(evaluation: Evaluation, worth: Mapping[str, Any] | None, contex
     ]
     judged += [item for check, item in zip(evaluation.fairness, fair, strict=True) if check.limit is not None]
     slices = measure_slices(measures, primary, evidence("slices"))
-    explained = evaluation.explain.explain(Asked(predictor, test, truth, primary, SEED))
+    explained = evaluation.explain.explain(Asked(predictor, test, truth, primary, SEED, personal))
 
     verdicts = [msgspec.to_builtins(item) for item in judged]
     failed = [item.text for item in judged if item.enforced and not item.passed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,6 +46,7 @@ def _lines(
             ("Gates", "passed" if version["passed"] else "failed: " + "; ".join(version["failed"])),
         ],
     )
+    yield from _business(config.get("business", {}), records.get("evaluation/report"))
     for key, title in _TEXTS:
         yield f"## {title}"
         yield ""
@@ -154,8 +156,113 @@ def _evaluation(report: Record | None) -> Iterator[str]:
     )
     yield from _table(
         ("gate", "verdict"),
-        [(gate["text"], "passed" if gate["passed"] else "failed") for gate in report.value["gates"]],
+        [(gate["text"], _verdict(gate)) for gate in report.value["gates"]],
     )
+    if report.value.get("test_part_note"):
+        yield cell(report.value["test_part_note"])
+        yield ""
+    yield from _weak_slices(report.value)
+    yield from _fairness(report.value)
+    yield from _explanation(report.value)
+
+
+def _verdict(gate: Mapping[str, Any]) -> str:
+    """The verdict in words; what was waived did not pass."""
+    status = gate.get("status")
+    if status == "waived":
+        return f"failed, waived until {gate['waiver']['expires']} by {gate['waiver']['owner']}"
+    if not gate["passed"]:
+        return "failed" if gate.get("enforced", True) else "failed, a warning only"
+    return "not compared" if status == "no_comparison" else "passed"
+
+
+def _weak_slices(report: Mapping[str, Any]) -> Iterator[str]:
+    if not report.get("worst_slices"):
+        return
+    yield "### Weakest slices"
+    yield ""
+    yield from _table(
+        ("slice", "group", "rows", report["primary"], "confidence interval", "worse than all rows"),
+        [
+            (
+                item["slice"],
+                item["group"],
+                item["rows"],
+                number(item["value"]),
+                f"{number(item['low'])} to {number(item['high'])}",
+                "surely" if item["surely"] else "may be chance",
+            )
+            for item in report["worst_slices"]
+        ],
+    )
+
+
+def _fairness(report: Mapping[str, Any]) -> Iterator[str]:
+    if not report.get("fairness"):
+        return
+    words = {"insufficient_data": "not enough data", "shown": "no limit"}
+    yield "### Fairness"
+    yield ""
+    yield from _table(
+        ("by", "metric", "value", "confidence interval", "limit", "verdict"),
+        [
+            (
+                item["sensitive_column"],
+                item["metric"],
+                number(item["value"]),
+                "" if item["low"] is None else f"{number(item['low'])} to {number(item['high'])}",
+                number(item["limit"]),
+                words.get(item["status"], item["status"]),
+            )
+            for item in report["fairness"]
+        ],
+    )
+
+
+def _explanation(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report.get("explanation")
+    if not found:
+        return
+    yield "### What the model goes by"
+    yield ""
+    yield f"By {found['type']}: {cell(found['unit'])}."
+    yield ""
+    yield from _table(
+        ("column", "importance"), [(item["column"], number(item["value"])) for item in found["columns"]]
+    )
+
+
+def _business(business: Mapping[str, Any], report: Record | None) -> Iterator[str]:
+    """What the model is for and what it is worth, as far as the spec says."""
+    worth = report.value.get("value") if report else None
+    rows: list[tuple[str, Any]] = [
+        (title, business[key])
+        for key, title in (("objective", "Objective"), ("kpi", "KPI"))
+        if business.get(key)
+    ]
+    cost = business.get("running_cost_per_month")
+    currency = worth["currency"] if worth else ""
+    if report is not None and worth is not None:
+        name = "value_per_1000"
+        found = report.value["metrics"][name]
+        naive = _value_of(report.value["baseline"], name)
+        rows.append(
+            (
+                f"Value of 1,000 predictions ({currency})",
+                f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])}); "
+                f"naive baseline {number(naive)}",
+            )
+        )
+        gain = None if found["value"] is None or naive is None else found["value"] - naive
+        if cost is not None and gain is not None:
+            pays = f"from {math.ceil(1000 * cost / gain):,} predictions a month" if gain > 0 else "never"
+            rows.append(("Pays for itself, compared with the baseline", pays))
+    if cost is not None:
+        rows.append(("Running cost per month", f"{number(cost)} {currency}".strip()))
+    if rows:
+        yield "## Business"
+        yield ""
+        yield from _table(("", ""), rows)
 
 
 def _value_of(scores: Mapping[str, Any], metric: str) -> Any:

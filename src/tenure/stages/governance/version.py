@@ -57,6 +57,7 @@ def register(item: Resource, context: StageContext) -> Output:
         ]
         if report
         else [],
+        "waived": list(report.value.get("waived", ())) if report else [],
         "model_digest": model.digest,
         "algorithm": model.value["algorithm"],
         "metrics": report.value["metrics"] if report else {},

@@ -21,13 +21,17 @@ BINS = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """The model and the rows of the test part it is explained on; `truth` (rows,). `measure` is the primary metric."""
+    """The model and the rows of the test part it is explained on; `truth` (rows,). `measure` is the primary metric.
+
+    Of `personal` columns no value is shown.
+    """
 
     predictor: Predictor
     table: pa.Table
     truth: npt.NDArray[Any]
     measure: Metric
     seed: int
+    personal: frozenset[str] = frozenset()
 
 
 class Importance(msgspec.Struct, frozen=True):
@@ -69,12 +73,20 @@ def chosen_rows(asked: Asked, most: int) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng(asked.seed).choice(rows, most, replace=False))
 
 
-def curve(column: pa.ChunkedArray, answers: npt.NDArray[np.float64]) -> tuple[dict[str, Any], ...]:
+def curve(
+    asked: Asked, table: pa.Table, name: str, answers: npt.NDArray[np.float64]
+) -> tuple[dict[str, Any], ...]:
     """The mean of the answers (rows,) where a column has certain values: parts of equal count of a number, the most
-    frequent values of anything else."""
+    frequent values of anything else.
+
+    Nothing for personal columns, for columns the rows do not have, and for texts of which most rows have their own.
+    """
     import numpy as np
     import pyarrow as pa
 
+    if name in asked.personal or name not in table.column_names:
+        return ()
+    column = table.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
@@ -95,6 +107,8 @@ def curve(column: pa.ChunkedArray, answers: npt.NDArray[np.float64]) -> tuple[di
         )
     texts = np.array(["missing" if item is None else str(item) for item in column.to_pylist()], dtype=object)
     names, counts = np.unique(texts.astype(str), return_counts=True)
+    if len(names) > max(BINS, len(texts) // 2):
+        return ()
     frequent = names[np.argsort(-counts, kind="stable")][:BINS]
     return tuple(
         {"at": str(name), "value": float(answers[texts == name].mean()), "rows": int((texts == name).sum())}

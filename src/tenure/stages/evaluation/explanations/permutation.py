@@ -67,7 +67,7 @@ class Permutation(SpecModel):
                     float(np.mean(known)) if known else 0.0,
                     float(min(known, default=0.0)),
                     float(max(known, default=0.0)),
-                    () if plain is None else curve(column, plain[0]),
+                    () if plain is None else curve(asked, table, name, plain[0]),
                 )
             )
         found.sort(key=lambda item: (-item.value, item.column))

@@ -51,8 +51,8 @@ class Shap(SpecModel):
             own = np.array([source == name for source in sources])
             added = given[:, :, own].sum(axis=2)
             direction: tuple[dict[str, Any], ...] = ()
-            if added.shape[1] == 1 and name in table.column_names:
-                direction = curve(table.column(name), added[:, 0])
+            if added.shape[1] == 1:
+                direction = curve(asked, table, name, added[:, 0])
             found.append(Importance(name, float(np.abs(added).mean()), curve=direction))
         found.sort(key=lambda item: (-item.value, item.column))
         scale = "the unit of the target" if predictor.signature.task == "regression" else "log odds"

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import FieldProblem, field
-from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, shown, verdict
+from tenure.stages.evaluation.gates.gate import Evidence, GateBase, Verdict, verdict
 
 
 class ValueGate(GateBase):
@@ -48,9 +48,9 @@ class ValueGate(GateBase):
         sure = f" with {self.confidence:.0%} confidence" if self.confidence else ""
         demands = []
         if self.min_per_1000 is not None:
-            demands.append(f"value of 1,000 predictions >= {shown(self.min_per_1000)}{sure}")
+            demands.append(f"value of 1,000 predictions >= {money(self.min_per_1000)}{sure}")
         if self.min_gain_per_1000 is not None:
-            demands.append(f"its gain over the baseline >= {shown(self.min_gain_per_1000)}{sure}")
+            demands.append(f"its gain over the baseline >= {money(self.min_gain_per_1000)}{sure}")
         return " and ".join(demands)
 
     def judge(self, evidence: Evidence) -> Verdict:
@@ -89,10 +89,10 @@ class ValueGate(GateBase):
             sure = (
                 ""
                 if self.confidence is None
-                else f", lower end {shown(end)} of its {confidence:.0%} interval"
+                else f", lower end {money(end)} of its {confidence:.0%} interval"
             )
             said.append(
-                f"{name} {shown(found.value)} {currency}{sure} {'>=' if end >= limit else '<'} {shown(limit)}"
+                f"{name} {money(found.value)} {currency}{sure} {'>=' if end >= limit else '<'} {money(limit)}"
             )
             passed = passed and end >= limit
             decisive.append(end)
@@ -100,3 +100,8 @@ class ValueGate(GateBase):
         return verdict(
             self, "value", measure.name, "; ".join(said), passed=passed, value=decisive[0], limit=limits[0]
         )
+
+
+def money(value: float) -> str:
+    """An amount: whole from 100 on, with four significant digits below."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
