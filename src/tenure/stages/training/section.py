@@ -182,16 +182,6 @@ class EarlyTermination(SpecModel):
 class Training(SpecModel):
     """Which algorithms are searched, for how long, and what makes one model better than another."""
 
-    @model_validator(mode="after")
-    def _one_wish(self) -> Self:
-        if self.ensemble is not None and self.objective.secondary is not None:
-            raise FieldProblem(
-                "an ensemble is larger than any of its members, and objective.secondary asks for a small model",
-                at=("ensemble",),
-                hint="remove one of the two",
-            )
-        return self
-
     objective: Objective = field(Effect.RETRAIN, "What the search makes as good as it can.", Objective)
     algorithms: Algorithms = field(
         Effect.RETRAIN,
@@ -272,6 +262,16 @@ class Training(SpecModel):
         None,
         examples=[{"type": "skops", "path": "models/churn.skops"}],
     )
+
+    @model_validator(mode="after")
+    def _one_wish(self) -> Self:
+        if self.ensemble is not None and self.objective.secondary is not None:
+            raise FieldProblem(
+                "an ensemble is larger than any of its members, and objective.secondary asks for a small model",
+                at=("ensemble",),
+                hint="remove one of the two",
+            )
+        return self
 
 
 def describe(resource: Resource) -> str:
