@@ -27,6 +27,7 @@ def card(adopted: dict[str, Any] | None = None, **texts: str) -> str:
                 "target": "kind",
                 "split": {"train": 90, "test": 30},
                 "time_range": None,
+                "columns": [{"name": "age", "sensitive": True}, {"name": "phone", "pii": True}, {"name": "kind"}],
             },
         ),
         "training/search": record(
@@ -42,6 +43,7 @@ def card(adopted: dict[str, Any] | None = None, **texts: str) -> str:
             },
         ),
     }
+    records["data/snapshot"].config["data"] = {"contract": {"license": "CC0-1.0", "legal_basis": "consent"}}
     version = {
         "number": 3,
         "algorithm": "xgboost",
@@ -82,6 +84,10 @@ def test_facts_are_in_it_and_missing_texts_are_named() -> None:
         "Teaching.",
         "Accuracy fell.",
         "| Rows | 120 |",
+        "| Licence of the data | CC0-1.0 |",
+        "| Legal basis | consent |",
+        "| Sensitive columns | age |",
+        "| Personal columns | phone |",
         "`sha256:m`",
     ):
         assert fact in text

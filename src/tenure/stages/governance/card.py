@@ -16,6 +16,8 @@ _TEXTS = (
     ("ethical_considerations", "Ethical considerations"),
 )
 
+_AGREED = {"license": "Licence of the data", "legal_basis": "Legal basis", "purpose": "Collected for"}
+
 
 def markdown(
     model: str, config: Mapping[str, Any], version: Mapping[str, Any], records: Mapping[str, Record]
@@ -52,7 +54,8 @@ def _lines(
         yield ""
         yield cell(texts.get(key) or f"Not stated. Set `governance.{key}` in the spec.")
         yield ""
-    yield from _data(snapshot, version["lineage"]["data"])
+    agreed = records["data/snapshot"].config.get("data", {}).get("contract", {})
+    yield from _data(snapshot, version["lineage"]["data"], agreed)
     yield from _evaluation(records.get("evaluation/report"))
     yield from _training(search, version)
     yield "## Lineage"
@@ -95,7 +98,10 @@ def _front_matter(
     yield ""
 
 
-def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
+def _data(
+    snapshot: Mapping[str, Any], data: Mapping[str, Any], agreed: Mapping[str, Any]
+) -> Iterator[str]:
+    """The rows, where they come from, and what the contract of the data (`agreed`) says of their use."""
     yield "## Data"
     yield ""
     rows: list[tuple[Any, Any]] = [
@@ -107,6 +113,10 @@ def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]
     span = snapshot.get("time_range")
     if span:
         rows.append(("Time", " to ".join(str(part) for part in span)))
+    rows += [(word, agreed[key]) for key, word in _AGREED.items() if agreed.get(key)]
+    for mark, word in (("sensitive", "Sensitive columns"), ("pii", "Personal columns")):
+        marked = [column["name"] for column in snapshot.get("columns", ()) if column.get(mark)]
+        rows += [(word, ", ".join(marked))] if marked else []
     rows += [
         (f"Source {name}", f"`{short(seen.get('digest') or '')}`") for name, seen in data["sources"].items()
     ]
