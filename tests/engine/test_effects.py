@@ -72,6 +72,35 @@ def test_an_edited_gate_evaluates_the_champion_again_without_training(applied: P
     assert list(after.versions) == [1]
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"training": {"decision_threshold": {"type": "maximize", "metric": "f1"}}},
+        {"training": {"calibration": {"type": "sigmoid"}}},
+    ],
+)
+def test_what_follows_the_search_makes_a_version_and_searches_nothing(
+    applied: Path, edit: dict[str, Any]
+) -> None:
+    write_spec(applied, edit)
+    plan = planned(applied)
+    assert plan.effect is Effect.ADJUST
+    assert {local for local, action in changed(plan).items() if action is Action.REPLACE} == {
+        "training/model",
+        "evaluation/report",
+        "governance/version",
+    }
+    project = Project(applied, now=NOW)
+    before = project.state("flowers").records
+    assert project.apply(project.plan()).exit_code == 0
+    after = project.state("flowers").records
+    assert after["training/search"] == before["training/search"]
+    assert after["training/model"].value["fitted_again"] is False
+    assert after["training/model"].digest != before["training/model"].digest
+    assert "out_of_fold" not in after["governance/version"].artifacts
+    assert changed(planned(applied)) == {}
+
+
 def test_a_gate_the_champion_fails_blocks_with_exit_code_3_and_keeps_it_serving(applied: Path) -> None:
     write_spec(applied, {"evaluation": {"gates": [{"metric": "accuracy", "min": 0.999}]}})
     project = Project(applied, now=NOW)

@@ -14,6 +14,7 @@ from tenure.core.digest import digest, digest_file
 from tenure.core.units import format_instant
 from tenure.core.version import VERSION
 from tenure.graph.resource import Resource
+from tenure.ml.predictor_files import FILES
 from tenure.stages.base import Output, StageContext
 from tenure.stages.governance import card
 
@@ -69,7 +70,8 @@ def register(item: Resource, context: StageContext) -> Output:
         value["adopted"] = model.value["adopted"]
     text = card.markdown(context.model, item.config, value, context.records)
     artifacts = {
-        **model.artifacts,
+        # What it was learned from beside the rows stays with the model.
+        **{name: model.artifacts[name] for name in FILES if name in model.artifacts},
         "snapshot": context.records["data/snapshot"].artifacts["snapshot"],
         "card": context.artifacts.put(text.encode()),
         "lineage": context.artifacts.put(msgspec.json.format(msgspec.json.encode(value["lineage"]))),

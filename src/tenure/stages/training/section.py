@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NAME = "training"
 SNAPSHOT, RECIPE, SEARCH, MODEL = "data/snapshot", "features/recipe", "training/search", "training/model"
-VERSION = 1
+VERSION = 2
 UNKNOWN = "Whether an adopted model was fitted on rows of the test part cannot be known; its metrics may flatter it."
 SAID = (
     "That it was fitted on data until {} is taken on trust. Whether earlier rows flatter it cannot be known."
@@ -339,10 +339,8 @@ _SEARCHED = tuple(name for name in Training.model_fields if name not in ("adopt"
 
 
 def _of_model(section: Training, identity: Identity) -> dict[str, SpecModel | Part | None]:
-    """What the model is made from besides the search; the folds and the value of outcomes only where it uses them."""
-    fields: tuple[str, ...] = ("seed", "class_weights", "sampling", *_FINISHING)
-    if section.ensemble is not None or wanted_of(section, {}).learns:
-        fields += ("cross_validation",)
+    """What the model is made from besides the search; the value of outcomes only where the threshold uses it."""
+    fields = ("seed", "class_weights", "sampling", "cross_validation", *_FINISHING)
     threshold = section.decision_threshold
     valued = threshold is not None and threshold.value == "business"
     return {"training": Part(section, fields)} | ({"business.value": identity.value} if valued else {})
