@@ -125,7 +125,9 @@ class Table:
         prefix = self._free_prefix()
         items = [f"n AS {prefix}n"]
         for column in self.columns:
-            items += [f"{column.sql} AS {prefix}{column.sql}", f"{column.sql} AS {quoted(column.name)}"]
+            items.append(f"{column.sql} AS {prefix}{column.sql}")
+            if column.name:
+                items.append(f"{column.sql} AS {quoted(column.name)}")
         kept = ", ".join(f"{prefix}{name} AS {name}" for name in ("n", *(c.sql for c in self.columns)))
         named = f"(SELECT {', '.join(items)} FROM {self.view})"
         return self.engine.view(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import msgspec
 
 from tenure.core.errors import StageError
-from tenure.stages.data.function_code import Place, find
+from tenure.stages.data.function_code import Place, find, roots
 from tenure.stages.data.lookup import Where, refuse_repeated_names
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def call(project: Path, function: str, parameters: Mapping[str, Any], where: Whe
             "write it as path.py:name or package.module:name, looked up from the project folder and from src",
             path=(*where, "function"),
         )
-    with _imports_from(project, place.root), _blamed(project, place, (*where, "function")):
+    with _imports_from(project), _blamed(project, place, (*where, "function")):
         found = _function(place, (*where, "function"))
         arguments = _arguments(found, parameters, (*where, "parameters"))
         return _rows(found(**arguments), function, engine, (*where, "function"))
@@ -136,10 +136,10 @@ def _rows(given: Any, function: str, engine: Engine, where: Where) -> Loaded:
 
 
 @contextmanager
-def _imports_from(project: Path, root: Path) -> Iterator[None]:
+def _imports_from(project: Path) -> Iterator[None]:
     """Modules of the project can be imported, and are read anew the next time."""
     before, path, writes = set(sys.modules), list(sys.path), sys.dont_write_bytecode
-    sys.path[:0] = [str(root), str(project)]
+    sys.path[:0] = [str(root) for root in roots(project)]
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from tenure.core.digest import digest, digest_bytes
 
-_ROOTS = ("", "src")
-
 
 class Place(NamedTuple):
     """Where a function is: the folder that imports start from, the module's file from there, and its name."""
@@ -26,14 +24,21 @@ class Place(NamedTuple):
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def roots(project: Path) -> tuple[Path, ...]:
+    """The folders that imports start from: `src` of the project, and the project itself."""
+    return (project.resolve() / "src", project.resolve())
+
+
 def find(project: Path, function: str) -> Place | None:
     """The place of `path.py:name` or `module:name`; None when the project has no such file."""
     module, _, name = function.rpartition(":")
-    for root in _ROOTS:
-        folder = (project / root).resolve()
-        file = folder / module if module.endswith(".py") else _file_of(folder, module.split("."))
-        if file is not None and file.is_file() and file.resolve().is_relative_to(project.resolve()):
-            return Place(folder, file, name)
+    for root in roots(project):
+        if module.endswith(".py"):
+            file: Path | None = project.resolve() / module
+        else:
+            file = _file_of(root, module.split("."))
+        if file is not None and file.is_file() and file.resolve().is_relative_to(root):
+            return Place(root, file.resolve(), name)
     return None
 
 
@@ -62,7 +67,7 @@ def code_of(project: Path, function: str) -> dict[str, Any]:
         if file == place.file and not _defines(tree, place.name):
             return {"missing": True, "reason": f"{key} has no function {place.name}"}
         texts[key] = digest_bytes(data)
-        waiting += _imported(tree, file, place.root)
+        waiting += [found for root in roots(project) for found in _imported(tree, file, root)]
     return {"digest": None, "code": digest(texts), "modules": len(texts)}
 
 

@@ -67,6 +67,14 @@ def read(
                 "fetch or write it again",
                 path=(*where, "path"),
             ) from error
+        if first == b"[" and _last(file) != b"]":
+            # DuckDB takes such a file for whole.
+            raise StageError(
+                "a source file cannot be read as JSON",
+                f"{shown}: the array is not closed, so the file is not whole",
+                "fetch or write it again",
+                path=(*where, "path"),
+            )
         form = "array" if first == b"[" else "newline_delimited"
         options = f"format = '{form}', maximum_object_size = {_LONGEST}, ignore_errors = false"
         objects = f"read_json_objects({paths([file])}, {options})"
@@ -117,6 +125,17 @@ def _begun(file: Path, folder: Path) -> tuple[Path, bytes]:
             while piece := stream.read(_PIECE):
                 target.write(piece)
         return copy, head.lstrip()[:1]
+
+
+def _last(file: Path) -> bytes:
+    """The last sign of a file that is no blank."""
+    last = b""
+    with open_bytes(file) as stream:
+        if file.suffix != ".gz":
+            stream.seek(max(0, file.stat().st_size - _PIECE))
+        while piece := stream.read(_PIECE):
+            last = piece.rstrip()[-1:] or last
+    return last
 
 
 def _structure(engine: Engine, objects: str, shown: str, where: Where) -> dict[str, Any]:
