@@ -89,6 +89,9 @@ class Algorithm(SpecModel, ABC):
     """Whether the algorithm takes NaN in the matrix."""
     PACKAGES: ClassVar[tuple[str, ...]] = ("scikit-learn",)
     """The distributions that may provide the library behind it; a trial by another version of it is another trial."""
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.base",)
+    """What `fit` imports. It is imported by one thread at a time: two that import halves of the same library at once
+    may each see the other's half unfinished."""
     VERSION: ClassVar[int] = 1
     """Raised when equal parameters, rows and seed would give another model than before."""
 

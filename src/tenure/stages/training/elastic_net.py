@@ -39,6 +39,7 @@ class ElasticNet(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("regression",)
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"alpha": 0.001, "l1_ratio": 0.5, "max_iter": 2000},
         {"alpha": 0.03, "l1_ratio": 0.5, "max_iter": 2000},

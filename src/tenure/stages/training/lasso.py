@@ -33,6 +33,7 @@ class Lasso(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("regression",)
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"alpha": 0.001, "max_iter": 2000},
         {"alpha": 0.02, "max_iter": 2000},

@@ -32,6 +32,7 @@ class LinearRegression(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("regression",)
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = ({"fit_intercept": True, "positive": False},)
     MISSING_VALUES: ClassVar[bool] = False
 

@@ -29,6 +29,7 @@ class NaiveBayes(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.naive_bayes",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"var_smoothing": 0.01},
         {"var_smoothing": 0.000000001},

@@ -29,6 +29,7 @@ class Ridge(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("regression",)
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = ({"alpha": 1.0},)
     MISSING_VALUES: ClassVar[bool] = False
 

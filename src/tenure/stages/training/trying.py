@@ -5,10 +5,14 @@ What a trial comes to depends on its task alone. It runs in a thread, in another
 
 from __future__ import annotations
 
+import importlib
 import math
 import statistics
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -122,6 +126,7 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
                 watch = _Watch(late, task.bars.losses if not scored else {})
                 started = time.perf_counter()
                 fold = folds.fold(algorithm.FORM, len(scored))
+                _load(algorithm.MODULES)
                 fit = algorithm.fit(task.params, fold.train, replace(setting, watch=watch), fold.validation)
                 if not scored:
                     curve = watch.curve
@@ -138,6 +143,18 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
         said = str(error).splitlines()[0] if str(error) else ""
         return Outcome("failed", tuple(scored), curve, f"{type(error).__name__}: {said}")
     return end
+
+
+_loading = threading.Lock()
+
+
+def _load(modules: Sequence[str]) -> None:
+    """Import what is not imported yet, one thread at a time. What is missing is said by whoever needs it."""
+    if not all(name in sys.modules for name in modules):
+        with _loading:
+            for name in modules:
+                with suppress(ImportError):
+                    importlib.import_module(name)
 
 
 class _Watch:
