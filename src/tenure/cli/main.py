@@ -35,7 +35,7 @@ VERBS = {
     "retrain": "Ask for a retraining; the next plan shows it.",
     "retire": "Show what retiring a model would do and what blocks it. Edits nothing.",
     "card": "Print the model card of a version.",
-    "report": "Write a report of a model as an HTML file: its data, or what was monitored.",
+    "report": "Write a page about the data, search, evaluation or monitoring of a model.",
     "audit": "Verify or export the tamper-evident log.",
     "state": "Look at, copy, move, upgrade, check and repair the recorded state.",
 }

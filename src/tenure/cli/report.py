@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 def command(session: Session, model: str, arguments: Arguments, out: Path | None) -> int:
     """Write a report of a model as one HTML file that needs nothing else to be looked at.
 
-    ABOUT says of what. data: the rows of the latest snapshot, what explains the target, checks, drift. monitoring (when
-    left out): what was seen of the version that serves. All show aggregates only, never a row.
+    ABOUT says of what. data: the rows of the latest snapshot, what explains the target, checks, drift. search: what
+    was tried, what decided, where the time went. evaluation: how good the latest model is, for whom, and what its gates
+    say. monitoring (when left out): what was seen of the version that serves. All show aggregates only, never a row.
     """
     about = _about(arguments.select)
     path = session.project(arguments.overrides).report(model, about, out)

@@ -12,7 +12,7 @@ from tenure.artifacts.store import ArtifactStore
 from tenure.core.errors import TenureError
 from tenure.state.record import ModelState
 
-About = Literal["data", "evaluation", "monitoring"]
+About = Literal["data", "search", "evaluation", "monitoring"]
 Page = Callable[[ModelState, ArtifactStore, datetime], str | None]
 
 
@@ -27,6 +27,12 @@ class Report(msgspec.Struct, frozen=True):
 
 def _data(state: ModelState, artifacts: ArtifactStore, now: datetime) -> str | None:
     from tenure.stages.data.report import report_of
+
+    return report_of(state, artifacts, now)
+
+
+def _search(state: ModelState, artifacts: ArtifactStore, now: datetime) -> str | None:
+    from tenure.stages.training.report import report_of
 
     return report_of(state, artifacts, now)
 
@@ -48,6 +54,11 @@ REPORTS: dict[About, Report] = {
         _data,
         "has no snapshot with statistics in this environment",
         "Apply it; a snapshot made by an earlier version has none until it is made again.",
+    ),
+    "search": Report(
+        _search,
+        "has no search with trials in this environment",
+        "Apply it; an adopted model was not searched for, and has none before it is retrained.",
     ),
     "evaluation": Report(
         _evaluation,
