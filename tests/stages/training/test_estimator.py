@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from typing import Any
@@ -38,17 +39,29 @@ def _refused(path: str, **space: Any) -> tuple[str, str]:
     return str(cause), cause.hint
 
 
-def test_parameters_are_read_as_scikit_learn_knows_them():
-    """An oracle: scikit-learn's own list, for every estimator that it has."""
-    from sklearn.utils import all_estimators
+MODULES = (
+    "ensemble",
+    "linear_model",
+    "svm",
+    "tree",
+    "naive_bayes",
+    "neural_network",
+    "discriminant_analysis",
+)
 
+
+def test_parameters_are_read_as_scikit_learn_knows_them():
+    """An oracle: scikit-learn's own list, for every estimator of these modules."""
     told = 0
-    for _, kind in all_estimators(type_filter=["classifier", "regressor"]):
-        found = parameters_of(f"{kind.__module__}.{kind.__name__}")
-        if found is not None:
-            told += 1
-            assert set(found) == set(kind._get_param_names()), kind
-    assert told > 80
+    for name in MODULES:
+        module = importlib.import_module(f"sklearn.{name}")
+        kinds = [getattr(module, item) for item in module.__all__ if item[0].isupper()]
+        for kind in [kind for kind in kinds if hasattr(kind, "predict")]:
+            found = parameters_of(f"sklearn.{name}.{kind.__name__}")
+            if found is not None:
+                told += 1
+                assert set(found) == set(kind._get_param_names()), kind
+    assert told > 50
 
 
 def test_nothing_is_imported_to_validate():

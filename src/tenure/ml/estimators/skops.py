@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tenure.ml import skops_file
+from tenure.ml.estimators.flat_trees import MOST_ROWS, answer_of
 from tenure.ml.estimators.format import Raw
 from tenure.ml.signature import Signature
 
@@ -35,12 +36,20 @@ class Skops:
 
     def raw(self, estimator: Any, matrix: Any, signature: Signature) -> Raw:
         """`predict`, or `predict_proba` with a column for each class of the signature."""
+        if type(matrix) is np.ndarray and len(matrix) <= MOST_ROWS and (answer := answer_of(estimator)):
+            raw = answer(matrix)
+            if raw is not None:
+                return raw if raw.ndim == 1 else _every_class(estimator, raw, signature)
         if signature.task == "regression":
             return np.asarray(estimator.predict(matrix), dtype=np.float64)
         given = np.asarray(estimator.predict_proba(matrix), dtype=np.float64)
-        if given.shape[1] == len(signature.classes):
-            return given
-        # A fold may have lacked a class, which then has probability 0.
-        result = np.zeros((len(matrix), len(signature.classes)))
-        result[:, estimator.classes_] = given
-        return result
+        return _every_class(estimator, given, signature)
+
+
+def _every_class(estimator: Any, given: Raw, signature: Signature) -> Raw:
+    """A column for each class: a fold may have lacked one, which then has probability 0."""
+    if given.shape[1] == len(signature.classes):
+        return given
+    result = np.zeros((len(given), len(signature.classes)))
+    result[:, estimator.classes_] = given
+    return result

@@ -62,6 +62,7 @@ class CatBoost(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("catboost",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {
             "learning_rate": 0.15,
@@ -92,7 +93,7 @@ class CatBoost(Algorithm):
         },
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 8.0
+    COST: ClassVar[float] = 6.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("catboost",)
 

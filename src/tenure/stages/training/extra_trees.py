@@ -40,13 +40,14 @@ class ExtraTrees(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"n_estimators": 100, "max_features": 0.5, "min_samples_leaf": 2, "max_depth": 0},
         {"n_estimators": 100, "max_features": 1.0, "min_samples_leaf": 5, "max_depth": 0},
         {"n_estimators": 100, "max_features": 0.25, "min_samples_leaf": 1, "max_depth": 0},
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 5.0
+    COST: ClassVar[float] = 6.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Grow the trees, each on all rows."""

@@ -57,6 +57,7 @@ class HistGradientBoosting(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     # Chosen greedily, as Salinas and Erickson do for TabRepo (arXiv 2311.02971): of some 25 candidates fitted to 20
     # public tables, first the one with the least validation loss for its time, then whichever adds most to the others.
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
@@ -69,7 +70,7 @@ class HistGradientBoosting(Algorithm):
         max_iter=500,
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 4.0
+    COST: ClassVar[float] = 5.0
     ROUNDS: ClassVar[str | None] = "max_iter"
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:

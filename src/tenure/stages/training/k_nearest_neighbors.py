@@ -47,12 +47,13 @@ class KNearestNeighbors(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.neighbors",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"n_neighbors": 15, "weights": "distance", "metric": "euclidean"},
         {"n_neighbors": 5, "weights": "distance", "metric": "manhattan"},
         {"n_neighbors": 40, "weights": "uniform", "metric": "manhattan"},
     )
-    COST: ClassVar[float] = 4.0
+    COST: ClassVar[float] = 3.0
     MISSING_VALUES: ClassVar[bool] = False
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:

@@ -58,12 +58,13 @@ class Mlp(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.neural_network",)
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"layers": 1, "units": 64, "alpha": 0.0001, "learning_rate_init": 0.005, "batch_size": 128, "max_iter": 60},
         {"layers": 2, "units": 128, "alpha": 0.001, "learning_rate_init": 0.002, "batch_size": 128, "max_iter": 60},
         {"layers": 2, "units": 32, "alpha": 0.00001, "learning_rate_init": 0.01, "batch_size": 256, "max_iter": 60},
     )  # fmt: skip
-    COST: ClassVar[float] = 10.0
+    COST: ClassVar[float] = 6.0
     ROUNDS: ClassVar[str | None] = "max_iter"
     MISSING_VALUES: ClassVar[bool] = False
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
 from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting, limited_threads
-from tenure.stages.training.space import Dimension, Fixed, Int, Takes, Uniform, Value
+from tenure.stages.training.space import Dimension, Fixed, Int, Takes, Uniform, Value, portfolio
 
 
 class RandomForestSpace(SpecModel):
@@ -40,16 +40,19 @@ class RandomForest(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
-    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
-        {
-            "n_estimators": 100,
-            "max_features": 0.5,
-            "min_samples_leaf": 1,
-            "max_depth": 0,
-        },
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
+    PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
+        # Leaves of one row make trees as large as the data, and are seldom better.
+        ("max_features", "min_samples_leaf"),
+        (0.3, 2),
+        (0.6, 5),
+        (0.15, 1),
+        (1.0, 10),
+        n_estimators=100,
+        max_depth=0,
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 8.0
+    COST: ClassVar[float] = 12.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Grow the forest."""

@@ -56,6 +56,7 @@ class Svm(Algorithm):
     )
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    MODULES: ClassVar[tuple[str, ...]] = ("sklearn.svm", "sklearn.calibration", "sklearn.frozen")
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"kernel": "rbf", "C": 1.0, "gamma": 1.0, "epsilon": 0.05},
         {"kernel": "linear", "C": 0.1, "epsilon": 0.05},
@@ -63,7 +64,7 @@ class Svm(Algorithm):
         {"kernel": "rbf", "C": 10.0, "gamma": 4.0, "epsilon": 0.05},
     )
     CONDITIONS: ClassVar[Mapping[str, tuple[str, tuple[Value, ...]]]] = {"gamma": ("kernel", ("rbf",))}
-    COST: ClassVar[float] = 10.0
+    COST: ClassVar[float] = 12.0
     MISSING_VALUES: ClassVar[bool] = False
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
