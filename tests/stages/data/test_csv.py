@@ -273,3 +273,76 @@ def test_decimal_commas_read_as_text_are_found(tmp_path: Path, engine: Engine) -
     assert notes_on(tabled(engine, table)) == [
         "a looks like numbers with a comma, read as text: set decimal or thousands to ','"
     ]
+
+
+def test_thousands_are_read_where_the_source_says_so(tmp_path: Path) -> None:
+    text = 'a,b,c\n"1,234",x,"1,234.5"\n"12",y,"-2,000,000"\n"1,23",z,7\n'
+    assert load(tmp_path, text, thousands=",").to_pydict() == {
+        "a": ["1,234", "12", "1,23"],  # 1,23 is no number with thousands, so this column is text.
+        "b": ["x", "y", "z"],
+        "c": [1234.5, -2000000.0, 7.0],
+    }
+    german = load(tmp_path, "a;b\n1.234.567,5;1.234\n2;12\n", decimal=",", thousands=".")
+    assert german.to_pydict() == {"a": [1234567.5, 2.0], "b": [1234, 12]}
+    assert load(tmp_path, text)["c"].to_pylist() == ["1,234.5", "-2,000,000", "7"]
+    with pytest.raises(ValidationError, match="decimals and thousands"):
+        Csv(type="csv", path="rows.csv", thousands=".")
+
+
+def test_dates_in_three_formats(tmp_path: Path) -> None:
+    text = "at,n\n31.12.2025,1\n2026-01-02 10:30,2\nJan 3 2026,3\n"
+    formats = ("%d.%m.%Y", "%Y-%m-%d %H:%M", "%b %d %Y")
+    found = load(tmp_path, text, timestamp_format=formats)["at"].to_pylist()
+    assert [str(at) for at in found] == ["2025-12-31 00:00:00", "2026-01-02 10:30:00", "2026-01-03 00:00:00"]
+    assert load(tmp_path, text, timestamp_format=formats[0])["at"].to_pylist()[0] == "31.12.2025"
+    error = refusal(tmp_path, text, timestamp_format=formats[:2], types={"at": "timestamp"})
+    assert error.detail == "1 value(s) of column 'at' are no timestamp, such as 'Jan 3 2026'"
+
+
+def test_a_column_of_mixed_types_is_text_and_said_so(tmp_path: Path, engine: Engine) -> None:
+    text = "a,b,zip\n" + "".join(f"{n},{n},0{n}\n" for n in range(99)) + "unknown,1,zz\n"
+    table = load(tmp_path, text)
+    assert [str(kind) for kind in table.schema.types] == ["string", "int64", "string"]
+    (note,) = notes_on(tabled(engine, table))
+    assert note.startswith(
+        "a is text, because 1 of its first 100 values are no numbers, such as 'unknown': add it"
+    )
+    assert refusal(tmp_path, text, types={"a": "integer"}).summary == "values of another type than declared"
+    assert load(tmp_path, text, null_values=["unknown"])["a"].to_pylist()[-2:] == [98, None]
+
+
+@pytest.mark.parametrize("late", ["x", "1.5", "007"])
+def test_a_value_that_does_not_fit_behind_the_sample(tmp_path: Path, late: str) -> None:
+    text = "a,b\n" + "".join(f"{n},\n" for n in range(4000)) + f"{late},5\n"
+    table = load(tmp_path, text)
+    assert table["a"].to_pylist()[-1] == (1.5 if late == "1.5" else late)
+    assert table["a"].to_pylist()[0] == (0.0 if late == "1.5" else "0")
+    assert table["b"].to_pylist()[-1] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("+5", 5),
+        (" 7 ", 7),
+        ("1_000", "1_000"),
+        ("0x1F", "0x1F"),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-0.25", -0.25),
+        ("1E5", 100000.0),
+        ("5e-324", 5e-324),
+        ("1e400", None),
+        ("2026-01-02 10:00+02", "2026-01-02 08:00:00"),
+        ("2026-01-02T10:00:00", "2026-01-02 10:00:00"),
+        ("2026/01/02", "2026-01-02 00:00:00"),
+        ("20260-01-2", "20260-01-2"),
+        ("2026-13-01", "2026-13-01"),
+        ("TRUE", True),
+        ("9223372036854775808", 9223372036854775808.0),
+    ],
+)
+def test_how_single_values_are_read(tmp_path: Path, text: str, value: Any) -> None:
+    found = load(tmp_path, f"a,b\n{text},1\n")["a"][0].as_py()
+    assert (str(found) if isinstance(found, datetime) else found) == value
+    assert load(tmp_path, f"a,b\n{text},1\n{text},\n")["a"].to_pylist()[1] == found

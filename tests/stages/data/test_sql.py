@@ -124,3 +124,56 @@ def test_bytes_are_no_column_of_a_model(load: Load, project: Any) -> None:
     source = {"type": "sql", "connection": "sqlite:///shop.db", "query": "SELECT * FROM orders"}
     with pytest.raises(StageError, match="raw"):
         project.take({"sources": {"orders": source}, "target_column": "id"})
+
+
+@pytest.mark.postgres
+def test_postgresql_is_streamed_and_rolled_back(
+    postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlalchemy
+
+    monkeypatch.setattr(sql, "_BATCH", 50)
+    url = postgres.url.replace("postgresql://", "postgresql+psycopg://")
+    server = sqlalchemy.create_engine(url)
+    with server.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS measured")
+        connection.exec_driver_sql(
+            "CREATE TABLE measured AS SELECT n AS id, (n * 0.25)::numeric(12, 4) AS price, mod(n, 2) = 0 AS paid, "
+            "'2026-01-01T00:00:00Z'::timestamptz + n * interval '1 hour' AS at, date '2026-01-01' + n AS day, "
+            "gen_random_uuid() AS key, CASE WHEN n > 120 THEN 'late ' || n END AS note, '{\"a\": 1}'::jsonb AS extra "
+            "FROM generate_series(0, 199) n ORDER BY random()"
+        )
+    monkeypatch.setenv("SHOP_DB", url)
+    statements: list[str] = []
+    source = Sql(type="sql", connection="${env:SHOP_DB}", query="SELECT * FROM measured")
+    with opened() as engine:
+
+        @sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute")
+        def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(type(cursor).__name__)
+
+        try:
+            loaded = source.load(tmp_path, WHERE, engine)
+        finally:
+            sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+        rows = loaded.table.arrow()
+    assert "ServerCursor" in statements
+    assert rows["id"].to_pylist() == list(range(200))
+    assert {name: str(rows.schema.field(name).type) for name in rows.column_names} == {
+        "id": "int64",
+        "price": "double",
+        "paid": "bool",
+        "at": "timestamp[us]",
+        "day": "timestamp[us]",
+        "key": "string",
+        "note": "string",
+    }
+    assert (rows["price"][3].as_py(), rows["note"][121].as_py()) == (0.75, "late 121")
+    assert str(rows["at"][1].as_py()) == "2026-01-01 01:00:00"
+    assert list(loaded.unusable) == ["extra"]
+    deleting = Sql(type="sql", connection="${env:SHOP_DB}", query="DELETE FROM measured")
+    with opened() as engine, pytest.raises(StageError, match="returns no rows"):
+        deleting.load(tmp_path, WHERE, engine)
+    with server.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM measured").scalar_one() == 200
+    server.dispose()
