@@ -14,8 +14,10 @@ from tenure.cli.session import Session, Verb, instant
 
 if TYPE_CHECKING:
     from tenure.engine.project import Project
-    from tenure.state.record import ModelState
+    from tenure.render.page import Line
+    from tenure.state.record import ModelState, Record
 
+_SEARCH = "training/search"
 _VERSION = re.compile(r"(?P<model>[a-z0-9-]+)@v?(?P<number>\d+)")
 
 
@@ -45,7 +47,7 @@ def command(session: Session, arguments: Arguments, at: datetime | None, form: s
     """
     from tenure.core.errors import TenureError
     from tenure.engine import life
-    from tenure.render.show import model_lines, models_lines, record_lines
+    from tenure.render.show import model_lines, models_lines
 
     session.json = session.json or form == "json"
     if len(arguments.select) > 1:
@@ -82,8 +84,22 @@ def command(session: Session, arguments: Arguments, at: datetime | None, form: s
         return 0
     if record is None:
         raise missing
-    session.answer(record) if session.json else session.say(record_lines(record))
+    session.answer(record) if session.json else session.say(_lines(project, record))
     return 0
+
+
+def _lines(project: Project, record: Record) -> list[Line]:
+    """A record in full, or what a search came to."""
+    from tenure.render.show import record_lines
+
+    if record.address.endswith(f"/{_SEARCH}"):
+        from tenure.render.search import search_lines
+        from tenure.stages.training.results import results_of
+
+        found = results_of(record, project.artifacts)
+        if found is not None:
+            return search_lines(record, found)
+    return record_lines(record)
 
 
 def _plan(session: Session, path: Path, form: str) -> int:

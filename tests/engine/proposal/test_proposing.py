@@ -174,3 +174,12 @@ def test_a_part_of_a_large_file_is_enough_and_said(churn, monkeypatch):
     assert not found.read.whole
     assert 20 < found.rows < 120
     assert checks_of(found).only_warn
+
+
+def test_exact_copies_are_dropped_unless_rows_must_agree(tmp_path):
+    chance = random.Random(3)
+    rows = [[round(chance.random(), 6), chance.randint(0, 999), i % 2] for i in range(200)]
+    found = propose(write(tmp_path / "t.csv", ["a", "b", "y"], [*rows, *rows[:30]]))
+    assert found.duplicates == 30
+    few = [[i % 3, i % 5, chance.randint(0, 1)] for i in range(300)]
+    assert propose(write(tmp_path / "few.csv", ["a", "b", "y"], few)).duplicates == 0

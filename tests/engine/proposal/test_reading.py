@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 from tenure.core.errors import TenureError
 from tenure.engine.proposal.proposing import propose
 from tenure.engine.proposal.reading import read
+from tenure.engine.proposal.writing import spec_text
 
 
 def text(tmp_path, content, name="t.csv", encoding="utf-8"):
@@ -143,3 +145,50 @@ def test_a_row_that_is_cut_off_inside_quotes_is_left_out(tmp_path, monkeypatch):
     found = read(text(tmp_path, content))
     assert not found.whole
     assert 15 < found.table.num_rows < 40
+
+
+def test_dates_in_three_formats_in_one_column_and_iso_dates_beside_them(tmp_path):
+    rows = [
+        f"{written.format(d=1 + i % 28)},2024-05-{1 + i % 28:02},{i}"
+        for i in range(20)
+        for written in ("2024-01-{d:02}", "{d:02}.02.2024", "Mar {d} 2024")
+    ]
+    found = read(text(tmp_path, "\n".join(["day,seen,n", *rows, ""])))
+    assert {"%Y-%m-%d", "%d.%m.%Y", "%b %d %Y"} <= set(found.source["timestamp_format"])
+    assert types(found)["day"].startswith("timestamp")
+    assert types(found)["seen"].startswith("timestamp")
+    assert found.table.column("day").null_count == 0
+
+
+def test_thousands_are_told_from_decimals(tmp_path):
+    english = read(text(tmp_path, lines("a,b", '"1,{i:03}",x')))
+    assert english.source == {"type": "csv", "thousands": ","}
+    assert english.table.column("a")[7].as_py() == 1007
+    german = read(text(tmp_path, lines("a;b", "1.{i:03},5;x")))
+    assert german.source == {"type": "csv", "delimiter": ";", "decimal": ",", "thousands": "."}
+    assert german.table.column("a")[7].as_py() == 1007.5
+
+
+@pytest.mark.parametrize("form", ["lines", "array", "packed"])
+def test_json(tmp_path, form):
+    rows = [json.dumps({"x": i, "t": f'a "q" {i % 3}', "tags": [1, 2], "y": i % 2}) for i in range(60)]
+    content = f"[{', '.join(rows)}]" if form == "array" else "\n".join(rows) + "\n"
+    path = text(tmp_path, content, name="t.jsonl.gz" if form == "packed" else "t.json")
+    found = propose(path)
+    assert found.read.source == {"type": "json"}
+    assert found.read.unusable == ("tags",)
+    assert [column.facts.name for column in found.columns] == ["x", "t", "y"]
+    assert 'columns: [x, t, "y"]' in spec_text(found, name="t", path="t.json")
+
+
+def test_a_large_file_of_json_lines_is_read_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr("tenure.engine.proposal.reading.MOST_BYTES", 900)
+    rows = [json.dumps({"x": i, "t": f'one " in it {i}'}) for i in range(200)]
+    found = read(text(tmp_path, "\n".join(rows), name="t.ndjson"))
+    assert not found.whole
+    assert 15 < found.table.num_rows < 40
+
+
+def test_nothing_is_written_beside_the_data(tmp_path):
+    propose(text(tmp_path, lines("a,b,y", "{i},{d},{m}")))
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

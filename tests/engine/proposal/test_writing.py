@@ -78,3 +78,40 @@ def test_planning_with_a_proposed_spec_loads_nothing_heavy(tmp_path):
     )
     assert run(["init", str(tmp_path), "--from", str(file), "--ci", "none"]) == 0
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def spec_of(tmp_path, names, rows, target=None):
+    return yaml.safe_load(
+        spec_text(propose(table(tmp_path / "t.csv", names, rows), target), name="t", path="t.csv")
+    )
+
+
+def test_the_contract_has_types_and_marks(tmp_path):
+    rows = [[18 + i % 50, "mf"[i % 2], f"p{i}@b.org", "" if i % 9 else 1.5, i % 3 == 0] for i in range(90)]
+    spec = spec_of(tmp_path, ["age", "gender", "contact", "ratio", "churned"], rows)
+    assert spec["data"]["contract"]["columns"] == {
+        "age": {"type": "integer", "nullable": False, "sensitive": True},
+        "gender": {"type": "string", "nullable": False, "sensitive": True},
+        "contact": {"type": "string", "nullable": False, "pii": True},
+        "ratio": {"type": "number"},
+        "churned": {"type": "boolean", "nullable": False},
+    }
+    assert [item["sensitive_column"] for item in spec["evaluation"]["fairness"]] == ["age", "gender"]
+    assert spec["data"]["positive_class"] is True
+    assert spec["features"]["exclude"] == ["contact"]
+
+
+def test_groups_are_the_entities(tmp_path):
+    spec = spec_of(
+        tmp_path, ["patient_id", "x", "label"], [[f"p{i % 40}", i % 23, i % 2] for i in range(200)]
+    )
+    assert spec["data"]["entities"] == ["patient_id"]
+    assert spec["data"]["split"] == {"type": "group", "column": "patient_id", "test": 0.2}
+
+
+def test_of_a_part_of_the_rows_nothing_is_promised(tmp_path, monkeypatch):
+    monkeypatch.setattr("tenure.engine.proposal.reading.MOST_BYTES", 1500)
+    rows = [[18 + i % 50, i % 7, i % 2] for i in range(900)]
+    spec = spec_of(tmp_path, ["age", "x", "y"], rows)
+    assert spec["data"]["contract"]["columns"] == {"age": {"sensitive": True}}
+    assert {check["severity"] for check in spec["data"]["checks"]} == {"warn"}

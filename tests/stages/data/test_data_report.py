@@ -29,7 +29,7 @@ def people(rows=600, seed=0, shift=0.0):
     age = chance.normal(40 + shift, 10, rows).round(1)
     plan = chance.choice(["free", "basic", "gold"], rows, p=[0.5, 0.3, 0.2])
     stays = np.where(chance.random(rows) < np.where(plan == "free", 0.4, 0.9), "yes", "no")
-    start = datetime(2024, 1, 1)
+    start = datetime(2024, 1, 1)  # noqa: DTZ001  (timestamps of a snapshot have no zone)
     return pa.table(
         {
             "age": pa.array(age, mask=chance.random(rows) < 0.1),
@@ -61,8 +61,9 @@ def record(found, **value):
         "notes": [], "time_range": None, "sources": {"people": {}}, "split_type": "random",
     }  # fmt: skip
     return Record(
-        address="m/data/snapshot", sort=Sort.ARTIFACT, fingerprint="f", content="c", metadata="m", config={}, effects={},
-        digest="sha256:" + "ab" * 32, value=contents | value, artifacts={}, inputs={}, at=NOW, by="me", apply_id="a", serial=1,
+        address="m/data/snapshot", sort=Sort.ARTIFACT, fingerprint="f", content="c", metadata="m", config={},
+        effects={},        digest="sha256:" + "ab" * 32, value=contents | value, artifacts={}, inputs={}, at=NOW, by="me",
+        apply_id="a", serial=1,
     )  # fmt: skip
 
 
@@ -168,8 +169,10 @@ def test_what_an_earlier_version_stored_is_not_misread():
 
 
 CHECKS = [
-    {"type": "not_null", "severity": "warn", "passed": False, "sentence": "age not null", "violations": 57, "examples": ["xyzzy"]},
-    {"type": "row_count", "severity": "error", "passed": True, "sentence": "at least 100 rows", "violations": 0, "examples": []},
+    {"type": "not_null", "severity": "warn", "passed": False, "sentence": "age not null", "violations": 57,
+     "examples": ["xyzzy"]},
+    {"type": "row_count", "severity": "error", "passed": True, "sentence": "at least 100 rows", "violations": 0,
+     "examples": []},
 ]  # fmt: skip
 
 
