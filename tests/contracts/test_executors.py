@@ -10,7 +10,7 @@ import pytest
 from tests.executors import jobs
 
 from tenure.core.errors import StageError
-from tenure.executors.executor import Executor, map_unordered
+from tenure.executors.executor import Executor, map_in_order
 from tenure.executors.opening import open_executor
 from tenure.spec.executor import DaskExecutorConfig, LocalExecutorConfig
 
@@ -58,9 +58,30 @@ def test_work_opens_what_was_shared(executor: Executor, tmp_path: Path) -> None:
     )
 
 
-def test_every_argument_is_answered_once(executor: Executor) -> None:
-    answers = dict(map_unordered(executor, jobs.doubled, range(25)))
-    assert answers == {number: 2 * number for number in range(25)}
+def test_answers_come_in_the_order_of_the_arguments(executor: Executor) -> None:
+    asked = ((f"key {number}", number) for number in range(25))
+    answers = list(map_in_order(executor, jobs.doubled, asked))
+    assert answers == [(f"key {number}", 2 * number) for number in range(25)]
+
+
+def test_arguments_are_taken_as_they_are_needed(executor: Executor) -> None:
+    """There may be more of them than fit into memory."""
+    taken: list[int] = []
+
+    def arguments() -> Iterator[tuple[int, int]]:
+        for number in range(50):
+            taken.append(number)
+            yield number, number
+
+    answers = map_in_order(executor, jobs.doubled, arguments())
+    next(answers)
+    assert len(taken) <= 2 * executor.workers
+    answers.close()
+
+
+def test_what_work_raises_ends_the_answers(executor: Executor) -> None:
+    with pytest.raises(StageError, match="refused"):
+        list(map_in_order(executor, jobs.refuses, [(1, "no reason"), (2, "nor here")]))
 
 
 def test_what_was_cancelled_is_asked_to_stop_and_makes_room(executor: Executor, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenure.executors.apart import Child, Ended
-from tenure.executors.executor import map_unordered
+from tenure.executors.executor import map_in_order
 from tenure.executors.local import LocalExecutor
 
 
@@ -53,7 +53,8 @@ def test_work_runs_side_by_side(executor):
 
 
 def test_every_argument_comes_back_with_its_result(executor):
-    assert dict(map_unordered(executor, squared, range(20))) == {number: number**2 for number in range(20)}
+    asked = [(number, number) for number in range(20)]
+    assert list(map_in_order(executor, squared, asked)) == [(number, number**2) for number in range(20)]
 
 
 def failing(number, stopping):
@@ -64,7 +65,7 @@ def test_what_work_raises_is_raised_where_it_was_asked_for(executor):
     with pytest.raises(ValueError, match="no 3"):
         executor.submit(failing, 3).result(10)
     with pytest.raises(ValueError, match="no"):
-        list(map_unordered(executor, failing, [1, 2]))
+        list(map_in_order(executor, failing, [(1, 1), (2, 2)]))
     assert executor.submit(squared, 3).result(10) == 9
 
 

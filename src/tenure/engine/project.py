@@ -301,6 +301,7 @@ class Project:
             output,
             log_folder=self.workspace.folders(model).predictions,
             now=self.now,
+            executor=self.executor,
             version=version,
         )
 

@@ -10,15 +10,18 @@ The order in which work ends says nothing. Whoever needs results that do not dep
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 Argument = TypeVar("Argument", contravariant=True)
 Argument_ = TypeVar("Argument_")
+Key = TypeVar("Key")
 Result = TypeVar("Result")
 Result_ = TypeVar("Result_", covariant=True)
 
@@ -90,33 +93,32 @@ def folder_of(reference: str) -> Path:
     return (locator(reference) if locator is not None else None) or Path(reference)
 
 
-def map_unordered(
+def map_in_order(
     executor: Executor,
     work: Work[Argument_, Result],
-    arguments: Iterable[Argument_],
+    arguments: Iterable[tuple[Key, Argument_]],
     *,
     needs: str | None = None,
     ahead: int = 2,
-) -> Iterator[tuple[Argument_, Result]]:
-    """Each argument with what became of it, as it is done; at most `ahead` times the workers' number is under way.
+) -> Iterator[tuple[Key, Result]]:
+    """The key of each argument with what became of it, in the order of the arguments.
 
+    At most `ahead` times the workers' number is under way, so that there may be more arguments than fit into memory.
     Raises what work raised, after cancelling the rest.
     """
-    running: dict[Future[Result], Argument_] = {}
+    running: deque[tuple[Key, Future[Result]]] = deque()
     waiting = iter(arguments)
+    most = ahead * executor.workers
     try:
         while True:
-            while len(running) < ahead * executor.workers:
-                try:
-                    argument = next(waiting)
-                except StopIteration:
-                    break
-                running[executor.submit(work, argument, needs=needs)] = argument
+            for key, argument in islice(waiting, most - len(running)):
+                running.append((key, executor.submit(work, argument, needs=needs)))
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
+            key, future = running[0]
+            result = future.result()
+            running.popleft()
+            yield key, result
     finally:
-        for future in running:
+        for _, future in running:
             executor.cancel(future)

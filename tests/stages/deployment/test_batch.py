@@ -14,6 +14,7 @@ import pytest
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.errors import Blocked, StageError
+from tenure.executors.local import LocalExecutor
 from tenure.graph.resource import Sort
 from tenure.ml.design import design
 from tenure.ml.inference_log import read_log
@@ -107,7 +108,31 @@ def score(
     source = tmp_path / name
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     output = tmp_path / more.pop("output", "out.csv")
-    return predict_file(state, store, source, output, log_folder=tmp_path / "log", now=NOW, **more)
+    executor = more.pop("executor", None) or LocalExecutor(1)
+    return predict_file(
+        state, store, source, output, log_folder=tmp_path / "log", now=NOW, executor=executor, **more
+    )
+
+
+class Elsewhere(LocalExecutor):
+    """As a cluster: work sees nothing of this process but what was shared."""
+
+    in_process = False
+
+
+def test_a_file_is_scored_the_same_on_a_cluster(state, store, tmp_path, monkeypatch):
+    """Several chunks, each a piece of work of its own, in the order of the file."""
+    monkeypatch.setattr(table_files, "CHUNK_ROWS", 1)
+    rows = pa.table({"size": [30.5, 80.0, 55.0], "rooms": [2, None, 4], "code": ["007", None, "042"]})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    content = (tmp_path / "rows.parquet").read_bytes()
+    here = score(state, store, tmp_path, content, name="a.parquet", output="here.parquet")
+    there = score(
+        state, store, tmp_path, content, name="a.parquet", output="there.parquet", executor=Elsewhere(2)
+    )
+    one, other = (pq.read_table(item.output).drop_columns(["prediction_id"]) for item in (here, there))
+    assert one.num_rows == 3
+    assert one.equals(other)
 
 
 def test_a_csv_is_scored_and_logged(state, store, tmp_path, predictor):
@@ -190,7 +215,15 @@ def test_other_files_are_named(state, store, tmp_path):
     with pytest.raises(StageError, match=r"neither \.csv nor \.parquet"):
         score(state, store, tmp_path, "x", "in.xlsx")
     with pytest.raises(StageError, match="There is no"):
-        predict_file(state, store, tmp_path / "no.csv", tmp_path / "out.csv", log_folder=tmp_path, now=NOW)
+        predict_file(
+            state,
+            store,
+            tmp_path / "no.csv",
+            tmp_path / "out.csv",
+            log_folder=tmp_path,
+            now=NOW,
+            executor=LocalExecutor(1),
+        )
     with pytest.raises(StageError, match="no version 9"):
         score(state, store, tmp_path, HEADER + ROWS, version=9)
 

@@ -13,6 +13,7 @@ import msgspec
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
+from tenure.stages.deployment.scoring import scored
 from tenure.stages.deployment.table_files import TableWriter, read_chunks
 from tenure.stages.deployment.versions import live_version, load_version
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.artifacts.store import ArtifactStore
+    from tenure.executors.executor import Executor
     from tenure.ml.predictions import Predictions
     from tenure.ml.predictor import Predictor
     from tenure.state.record import ModelState
@@ -49,6 +51,7 @@ def predict_file(
     *,
     log_folder: Path,
     now: datetime,
+    executor: Executor,
     version: int | None = None,
 ) -> Scored:
     """Score a CSV or Parquet file with the live version, or the given one, and append to the prediction log.
@@ -92,8 +95,8 @@ def predict_file(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with closing(TableWriter(temporary, output.suffix.lower())) as writer:
-            for chunk in read_chunks(source, predictor.signature):
-                predictions = predictor.predict(chunk)
+            chunks = read_chunks(source, predictor.signature)
+            for chunk, predictions in scored(chunks, predictor, record, artifacts, executor):
                 ids = [uuid.uuid4().hex for _ in range(chunk.num_rows)]
                 writer.write(_scored(chunk, predictions, ids, live))
                 logged += log.append(predictor, chunk, predictions, ids)
@@ -120,9 +123,9 @@ class _Log(msgspec.Struct, frozen=True):
         """Add the sampled rows to the prediction log; returns how many."""
         import pyarrow as pa
 
+        from tenure.ml.design import derive
         from tenure.ml.inference_log import write_segment
         from tenure.ml.logged_rows import log_table
-        from tenure.ml.design import derive
 
         if not self.settings.get("enabled", True):
             return 0
