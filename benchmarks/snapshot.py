@@ -53,6 +53,7 @@ def _generate(file: Path, size: int) -> int:
     import duckdb
 
     connection = duckdb.connect(":memory:", config={"threads": "2", "memory_limit": "500MB"})
+    connection.sql("SET enable_progress_bar = false")
     row = """SELECT range + 1 AS call_id,
         TIMESTAMP '2024-01-01' + INTERVAL 1 SECOND * range AS called_at,
         'c' || (hash(range) % 200000)::VARCHAR AS customer,
@@ -79,6 +80,7 @@ def _python(call: str) -> list[str]:
 def _floor() -> None:
     import duckdb
 
+    duckdb.sql("SET enable_progress_bar = false")
     duckdb.sql("COPY (FROM read_csv('calls.csv')) TO 'floor.parquet' (FORMAT parquet, COMPRESSION zstd)")
 
 
