@@ -105,6 +105,8 @@ def test_every_verb_prints_what_its_schema_says(ask: Ask, said: dict[str, int], 
 def before_anything_is_recorded(ask: Ask, project: Path) -> None:
     (made,) = ask("init", "new", "--ci", "gitlab")
     assert (made["ci"], ".gitlab-ci.yml" in made["files"]) == ("gitlab", True)
+    (proposed,) = ask("init", "proposed", "--from", "data/flowers.csv", "--ci", "none")
+    assert (proposed["proposed"]["target"], proposed["proposed"]["task"]) == ("kind", "classification")
     (found,) = ask("validate")
     assert found["valid"]
     (files,) = ask("schema")
@@ -157,8 +159,13 @@ def predictions_and_their_labels(ask: Ask, project: Path) -> None:
     assert ask("predict", "flowers", *where)[0]["rows"] == 20
     assert ask("labels", "flowers", "--input", str(project / "truth.csv"))[0]["new"] == 20
     ask("observe", "--now", "2030-01-01")
-    (report,) = ask("report", "flowers")
-    assert Path(report["file"]).is_file()
+    files = set()
+    for about in ((), ("data",), ("search",), ("evaluation",)):
+        (report,) = ask("report", "flowers", *about)
+        assert report["about"] == (about[0] if about else "monitoring")
+        assert Path(report["file"]).is_file()
+        files.add(report["file"])
+    assert len(files) == 4
 
 
 def what_people_ask_for(ask: Ask, project: Path) -> None:

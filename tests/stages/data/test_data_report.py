@@ -62,8 +62,8 @@ def record(found, **value):
     }  # fmt: skip
     return Record(
         address="m/data/snapshot", sort=Sort.ARTIFACT, fingerprint="f", content="c", metadata="m", config={},
-        effects={},        digest="sha256:" + "ab" * 32, value=contents | value, artifacts={}, inputs={}, at=NOW, by="me",
-        apply_id="a", serial=1,
+        effects={}, digest="sha256:" + "ab" * 32, value=contents | value, artifacts={}, inputs={}, at=NOW,
+        by="me", apply_id="a", serial=1,
     )  # fmt: skip
 
 
