@@ -485,3 +485,15 @@ def test_a_filter_over_the_first_source_comes_before_the_joins(project: Any) -> 
     early, late = project.take(block | {"filter": "V < 40"}), project.take(block | {"filter": "w < 80"})
     assert early.digest == late.digest
     assert (early.value["joins"][0]["rows"], late.value["joins"][0]["rows"]) == (40, 80)
+
+
+def test_times_written_as_text_are_read(engine: Engine) -> None:
+    orders = pa.table({"who": ["a", "a"], "at": ["2026-01-10T01:00:00+02:00", "2026-01-11"]})
+    right = pa.table({"who": ["a"], "of": ["2026-01-09 23:30:00"], "score": [1]})
+    tables = {"orders": orders, "scores": right}
+    table, _ = join_all(engine, tables, [Join.model_validate(BY_TIME)], scores=TIMED)
+    assert table["score"].to_pylist() == [None, 1]
+    soon = right.set_column(1, "of", pa.array(["soon"]))
+    with pytest.raises(StageError) as caught:
+        join_all(engine, tables | {"scores": soon}, [Join.model_validate(BY_TIME)], scores=TIMED)
+    assert caught.value.path == ("data", "sources", "scores", "timestamp_column")

@@ -9,6 +9,7 @@ from tenure.core.errors import StageBlocked, StageError
 from tenure.stages.data import aggregates, point_in_time
 from tenure.stages.data.lookup import Where, repeated, require, require_time
 from tenure.stages.data.point_in_time import Question
+from tenure.stages.data.times import read_times
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType
@@ -25,6 +26,7 @@ def join_all(
     Raises StageError for keys and times that cannot be compared and for a join that matches nothing, StageBlocked when
     a join would make several rows of one.
     """
+    tables = _with_times(tables, joins, sources)
     first = joins[0].left
     result = tables[first]
     names = {(first, column): column for column in result.names}
@@ -45,6 +47,24 @@ def join_all(
         if before and not fact["matched"]:
             raise _nothing_matches(join, fact, where)
     return result, facts
+
+
+def _with_times(
+    tables: Mapping[str, Table], joins: Sequence[Join], sources: Mapping[str, Source]
+) -> dict[str, Table]:
+    """The tables with the columns that joins by time look at as timestamps, where they hold them as text."""
+    read = dict(tables)
+    for join in joins:
+        if join.as_of is not None:
+            right = sources[join.right]
+            for name, column in (
+                (join.left, join.as_of.by),
+                (join.right, right.timestamp_column),
+                (join.right, right.created_timestamp_column),
+            ):
+                if column is not None:
+                    read[name] = read_times(read[name], column).table
+    return read
 
 
 def sentences(facts: Sequence[Mapping[str, Any]]) -> list[str]:

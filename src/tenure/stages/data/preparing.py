@@ -17,6 +17,7 @@ from tenure.stages.data.leaks import leakage
 from tenure.stages.data.lookup import Where, require
 from tenure.stages.data.splits import Datetime, Random, Stratified
 from tenure.stages.data.splits.shares import Rows
+from tenure.stages.data.times import read_times
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -124,19 +125,13 @@ def _with_times(table: Table, data: Data, *, strictly: bool) -> Table:
     name = data.timestamp_column
     if name is None or name not in table.names or table.column(name).type == "timestamp":
         return table
-    column = table.column(name)
-    example = None
-    if column.type == "string":
-        reading = f"make_timestamp(epoch_us(try_cast({column.sql} AS TIMESTAMPTZ)))"
-        unread = table.query(column.sql, f"WHERE {column.sql} IS NOT NULL AND {reading} IS NULL LIMIT 1")
-        if not unread:
-            return table.replace(name, "timestamp", reading)
-        example = unread[0][0]
-    if not strictly:
-        return table
+    read = read_times(table, name)
+    if not strictly or read.table.column(name).type == "timestamp":
+        return read.table
+    kind, example = table.column(name).type, read.unreadable
     raise StageError(
         "the timestamp column holds no times",
-        f"column {name!r} has type {column.type}" + (f" with values such as {example!r}" if example else ""),
+        f"column {name!r} has type {kind}" + (f" with values such as {example!r}" if example else ""),
         "write times as ISO 8601, set timestamp_format of the csv source, or add parse_datetime to data.cleaning",
         path=("data", "timestamp_column"),
     )
