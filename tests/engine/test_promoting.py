@@ -36,9 +36,8 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("something was trained")
 
-    monkeypatch.setattr(search, "_try", refuse)
-    for name in ("fit", "fit_final"):
-        monkeypatch.setattr(fitting, name, refuse, raising=False)
+    monkeypatch.setattr(search, "find", refuse)
+    monkeypatch.setattr(fitting, "fitted_members", refuse)
 
 
 @pytest.mark.usefixtures("no_training")

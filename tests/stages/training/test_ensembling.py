@@ -9,6 +9,8 @@ import pytest
 from sklearn.metrics import log_loss, root_mean_squared_error
 from tests.stages.lab import Lab
 
+from tenure.core.errors import Interrupted
+from tenure.core.events import StepProgress
 from tenure.ml.metrics import metric
 from tenure.ml.predictor import load
 from tenure.ml.predictor_files import ENSEMBLE, PREDICTOR
@@ -134,6 +136,16 @@ def test_intervals_of_an_ensemble_are_those_of_its_own_errors(lab):
         np.subtract(*np.quantile(errors, [0.9, 0.1])), rel=0.05
     )
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(output.value["ensemble"]["score"], rel=0.05)
+
+
+def test_it_says_how_far_it_is_and_stops_when_asked(lab):
+    lab.events.clear()
+    lab.fit(ensemble=ASKED)
+    done = [event.done for event in lab.events if isinstance(event, StepProgress)]
+    assert done == [1, 2, 3, 4]
+    lab.stopping = lambda: sum(isinstance(event, StepProgress) for event in lab.events) >= 6
+    with pytest.raises(Interrupted, match="the search is kept"):
+        lab.fit(seed=8, ensemble=ASKED)
 
 
 def test_a_search_with_one_trial_has_an_ensemble_of_one(lab):

@@ -320,3 +320,39 @@ def test_intervals_are_refused_for_classes(lab):
 def test_a_threshold_has_one_goal(block, says):
     with pytest.raises(ValidationError, match=says):
         DecisionThreshold.model_validate(block)
+
+
+@pytest.mark.parametrize("kind", ["isotonic", "sigmoid", "temperature"])
+def test_a_class_with_one_row_keeps_its_probability_and_stops_nobody(tmp_path, kind):
+    generator = np.random.default_rng(7)
+    a = generator.normal(size=240)
+    classes = np.where(a + generator.normal(size=240) > 0, "high", "low").astype(object)
+    classes[0] = "once"  # the first row is a training row
+    made = Lab(tmp_path, pa.table({"a": a, "y": classes.tolist()}), "y")
+    made.make_features()
+    made.search("logistic_regression", limits={"max_trials": 1})
+    assert made.fit(calibration={"type": kind}, class_weights="balanced").value["calibration"]["applied"]
+    found = _model(made).predict(pa.table({"a": a}))
+    assert np.isfinite(found.probabilities).all()
+    assert found.probabilities.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_an_unknown_class_ends_the_search_before_it_begins(tmp_path):
+    made = Lab(tmp_path, _classes(), "y")
+    made.make_features()
+    with pytest.raises(StageError, match="unknown class") as caught:
+        made.search("logistic_regression", class_weights={"maybe": 2.0})
+    assert caught.value.path == ("training", "class_weights", "maybe")
+
+
+def test_weights_change_what_the_search_sees(tmp_path):
+    made = Lab(tmp_path, _classes(positives=0.1), "y")
+    made.make_features()
+    objective = {"primary_metric": "recall"}
+    scores = [
+        made.again()
+        .search("logistic_regression", objective=objective, limits={"max_trials": 1}, **more)
+        .value["score"]
+        for more in ({}, {"class_weights": "balanced"}, {"sampling": {"type": "undersample"}})
+    ]
+    assert min(scores[1:]) > scores[0] + 0.2

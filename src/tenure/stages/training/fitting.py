@@ -39,7 +39,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
     found = context.records["training/search"].value
     rows = load_rows(context)
     check(asked.wanted, rows.signature)
-    fitted = fitted_members(asked, rows, context)
+    fitted = fitted_members(asked, rows, address, context)
     learned = learn(asked.wanted, fitted.predicted, rows.signature, asked.seed)
     for remark in learned.remarks:
         context.emit(Note(address, remark))
@@ -52,6 +52,9 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
     files = save(predictor)
     again = load(files)
     features = _verify(predictor, again, rows.design)
+    selected = _selected(predictor)
+    for column in selected.get("selection", {}).get("unused", ()):
+        context.emit(Note(address, f"column {column} is not used: the selection left none of its features"))
     probe = rows.design.take(np.arange(min(_PROBE, rows.design.rows)))
     name = "ensemble" if "ensemble" in fitted.facts else found["algorithm"]
     if not _same(answers(predictor, probe), answers(again, probe)):
@@ -84,6 +87,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
         "fitted_again": fitted.fitted_again,
         **fitted.facts,
         **learned.facts,
+        **selected,
     }  # fmt: skip
     if predicted is not None:
         value[OUT_OF_FOLD] = {
@@ -112,6 +116,17 @@ def _verify(fitted: Predictor, again: Predictor, design: Design) -> int:
         stored = again.estimator.preprocessors
         return max(compare(one, stored[form]) for form, one in fitted.estimator.preprocessors.items())
     return compare(fitted.preprocessor, again.preprocessor)
+
+
+def _selected(predictor: Predictor) -> dict[str, Any]:
+    """What the selection of the recipe left, where there is one."""
+    from tenure.ml.ensemble import Ensemble
+    from tenure.ml.preprocessor import selection_report
+
+    several = isinstance(predictor.estimator, Ensemble)
+    fitted = predictor.estimator.preprocessors.values() if several else [predictor.preprocessor]
+    report = selection_report(list(fitted), predictor.recipe)
+    return {"selection": report} if report else {}
 
 
 def _same(one: Predictions, other: Predictions) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
-from tenure.core.errors import ArtifactError, StageError
+from tenure.core.errors import ArtifactError, Interrupted, StageError
+from tenure.core.events import StepProgress
 from tenure.stages.training.algorithm import Rows
 from tenure.stages.training.answers import Wanted
 from tenure.stages.training.ensembling import GreedyEnsemble, greedy, leading
@@ -79,8 +80,11 @@ class Fitted:
     facts: Mapping[str, Any]
 
 
-def fitted_members(asked: Asked, rows: TrainingRows, context: StageContext) -> Fitted:
-    """The winner of the search, or an ensemble of its best trials, fitted to all rows. Raises StageError."""
+def fitted_members(asked: Asked, rows: TrainingRows, address: str, context: StageContext) -> Fitted:
+    """The winner of the search, or an ensemble of its best trials, fitted to all rows.
+
+    Raises StageError, and Interrupted when asked to stop: what was fitted until then is fitted again.
+    """
     search = context.records["training/search"]
     candidates = _candidates(asked, search, context)
     key = _key(asked, candidates, context)
@@ -93,12 +97,12 @@ def fitted_members(asked: Asked, rows: TrainingRows, context: StageContext) -> F
         (winner,) = candidates
         again = wants_folds and predicted is None
         if again:
-            predicted = _out_of_fold(winner, rows, asked)
+            predicted = _out_of_fold(winner, rows, asked, context)
         made = predictor or fit(winner, rows, asked)
         return Fitted(made, predicted, key, folds, predictor is None, again, {})
     if predictor is not None and predicted is not None:
         return Fitted(predictor, predicted, key, folds, False, False, {"ensemble": known})
-    return _ensemble(asked.ensemble, candidates, rows, asked, search, (key, folds))
+    return _ensemble(asked.ensemble, candidates, rows, asked, (key, folds), address, context)
 
 
 def _ensemble(
@@ -106,15 +110,20 @@ def _ensemble(
     candidates: Sequence[Candidate],
     rows: TrainingRows,
     asked: Asked,
-    search: Record,
     names: tuple[str, str],
+    address: str,
+    context: StageContext,
 ) -> Fitted:
     from tenure.ml.ensemble import Ensemble, Member
     from tenure.ml.metrics import metric
     from tenure.ml.predictor import Predictor
 
-    measure = metric(search.value["metric"], rows.signature.task)
-    said = [_out_of_fold(candidate, rows, asked) for candidate in candidates]
+    measure = metric(context.records["training/search"].value["metric"], rows.signature.task)
+    said = []
+    for number, candidate in enumerate(candidates, start=1):
+        said.append(_out_of_fold(candidate, rows, asked, context))
+        sentence = f"{candidate.name}, predicted out of fold"
+        context.emit(StepProgress(address, number, len(candidates), sentence))
     found = greedy([item.said for item in said], said[0].truth, said[0].fold, measure, block.size)
     members, preprocessors, listed = [], {}, []
     for candidate, share in zip(candidates, found.shares, strict=True):
@@ -178,13 +187,15 @@ def fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
     return Predictor(rows.recipe, rows.signature, preprocessor, fitted.estimator)
 
 
-def _out_of_fold(candidate: Candidate, rows: TrainingRows, asked: Asked) -> OutOfFold:
+def _out_of_fold(candidate: Candidate, rows: TrainingRows, asked: Asked, context: StageContext) -> OutOfFold:
     from tenure.ml.predictor import predict_matrix
 
     algorithm, setting = candidate.algorithm, rows.setting(asked.seed)
     cut, _ = cut_folds(rows, asked.cross_validation, asked.seed)
 
     def predicted(fold: PreparedFold) -> Predictions:
+        if context.stopping():
+            raise Interrupted("stopped while the model was fitted; the search is kept")
         # Without validation rows, as the final fit: what stops early by them is too sure of them.
         fit = algorithm.fit(candidate.params, _weighted(fold.train, rows, asked), setting, None)
         return predict_matrix(fit.estimator, fold.validation.matrix, rows.signature)
