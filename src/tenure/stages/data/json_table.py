@@ -37,7 +37,7 @@ _GUESSES: dict[str, tuple[ColumnType, ...]] = {
 }
 """What the values of a column may be, by what DuckDB says of the JSON values."""
 
-_LONGEST = 64 << 20
+_LONGEST = 16 << 20
 _PIECE = 1 << 20
 
 

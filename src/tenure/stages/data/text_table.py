@@ -23,6 +23,9 @@ from tenure.stages.data.text_values import Writing, typed
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType
 
+_LONGEST = 16 << 20
+"""Bytes of the longest row that is read."""
+
 
 def read(
     engine: Engine,
@@ -77,5 +80,6 @@ def _scan(file: Path, names: Sequence[str], delimiter: str, null_values: Sequenc
     return (
         f"read_csv({paths([file])}, auto_detect = false, columns = {{{columns}}}, header = true, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{nulls}], "
-        "null_padding = false, strict_mode = true, max_line_size = 16777216)"
+        # By default a buffer, of which each thread has some, is as large as sixteen of the longest rows.
+        f"null_padding = false, strict_mode = true, max_line_size = {_LONGEST}, buffer_size = {2 * _LONGEST})"
     )
