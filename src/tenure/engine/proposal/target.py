@@ -27,6 +27,8 @@ _OUTCOMES = (
 )  # fmt: skip
 _POSITIVE = (
     "yes",
+    "ja",
+    "oui",
     "true",
     "1",
     "y",
