@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.executors.executor import Argument, Result, Work
+from tenure.executors.executor import Argument, Result, Work, usable_cores
 
 if TYPE_CHECKING:
     from tenure.executors.apart import Child
@@ -49,7 +49,10 @@ class LocalExecutor:
     in_process = True
 
     def __init__(self, workers: int | None = None) -> None:
-        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Read when a library of OpenMP is loaded. By default its threads wait for one another by spinning, and where the
+        # cores are shared (CI, containers, two applies at once) a fit with two threads takes ten times as long as with one.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        self.cores = usable_cores()
         self.workers = workers or self.cores
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()

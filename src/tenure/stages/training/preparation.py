@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
+from tenure.executors.executor import usable_cores
 from tenure.stages.training.algorithm import Rows, Setting
 from tenure.stages.training.folding import cut_folds
 
@@ -64,7 +64,7 @@ class TrainingRows:
     def setting(self, seed: int) -> Setting:
         """What is the same for every fit on these rows."""
         large = self.design.cells > _WORTH_THREADS
-        threads = (os.cpu_count() or 1) if large else 1
+        threads = usable_cores() if large else 1
         return Setting(self.signature.task, len(self.signature.classes), seed, threads)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tenure.core.digest import digest
+from tenure.core.version import VERSION
 from tenure.stages.training.trying import FoldScore
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def trial_key(rows: str, name: str, algorithm: Algorithm, params: dict[str, Any]
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    # How rows are prepared and folds are cut is a matter of Tenure's own version.
+    found = {"tenure": VERSION}
     for name in ("numpy", *packages):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
