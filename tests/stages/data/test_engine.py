@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.stages.data.engines import tabled
 
-from tenure.core.errors import StageError
+from tenure.core.errors import Interrupted, StageError
 from tenure.ml.columns import content_digest
 from tenure.stages.data import engine as engines
 from tenure.stages.data import storing
@@ -163,3 +164,23 @@ def test_more_rows_than_fit_into_memory(tmp_path: Path, monkeypatch: pytest.Monk
         )
         assert table.rows == 4_000_000
         assert storing.write(table, tmp_path / "rows.parquet").digest.startswith("sha256:")
+
+
+def test_a_stop_ends_a_query_that_runs() -> None:
+    started = time.monotonic()
+
+    def stopping() -> bool:
+        return time.monotonic() - started > 0.5
+
+    with pytest.raises(Interrupted), opened(stopping) as engine:
+        engine.query("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+    assert time.monotonic() - started < 60
+
+
+def test_a_stop_ends_a_stream(rows: pa.Table) -> None:
+    stop: list[bool] = []
+    with opened(lambda: bool(stop)) as engine:
+        table = tabled(engine, rows)
+        stop.append(True)
+        with pytest.raises(Interrupted):
+            table.arrow()

@@ -12,6 +12,7 @@ keeps that order, so a scan without ORDER BY gives the rows in order and nothing
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tenure.core.drafts import scratch
-from tenure.core.errors import StageError
+from tenure.core.errors import Interrupted, StageError
 from tenure.stages.data.memory import VARIABLE, memory_limit
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",
 }
+_FULL = ("No space left", "max_temp_directory_size", "Could not write")
+_STOPPED = "stopped while data were read"
+_LOOK_SECONDS = 0.2
 _QUIET = "SET enable_progress_bar = false"
 _UNIT = 8192
 _BATCH_ROWS = 1 << 17
@@ -190,6 +194,8 @@ class Table:
             waiting: list[pa.RecordBatch] = []
             held, size = 0, 0
             for unit in _units(reader):
+                if self.engine.stopping():
+                    raise Interrupted(_STOPPED)
                 cells = [unit.column(at).cast(schema.field(at).type) for at in range(len(columns))]
                 waiting.append(pa.RecordBatch.from_arrays(cells, schema=schema))
                 held, size = held + unit.num_rows, size + _size(cells, unit.num_rows)
@@ -214,9 +220,12 @@ class Table:
 class Engine:
     """One database. Everything in it is gone with its folder."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, stopping: Callable[[], bool]
+    ) -> None:
         self._connection = connection
         self._made = 0
+        self.stopping = stopping
         self.folder = folder
         """A place for files of the moment, gone with the engine."""
 
@@ -321,10 +330,10 @@ class Engine:
 
 
 @contextmanager
-def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
-    """An empty engine, gone in the end. Raises StageError when its memory or the disk does not suffice.
+def opened(stopping: Callable[[], bool] = lambda: False) -> Iterator[Engine]:
+    """An empty engine, gone in the end. What does not fit into the memory it may take is laid down in its folder.
 
-    What does not fit into the memory it may take is laid down in its folder.
+    Raises StageError when memory or disk does not suffice, Interrupted soon after `stopping` says so.
     """
     import duckdb
 
@@ -342,7 +351,10 @@ def opened(stopping: Callable[[], bool] | None = None) -> Iterator[Engine]:
         try:
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
             connection.execute(_QUIET)
-            yield Engine(connection, folder)
+            with _watched(connection, stopping):
+                yield Engine(connection, folder, stopping)
+        except duckdb.InterruptException as error:
+            raise Interrupted(_STOPPED) from error
         except duckdb.OutOfMemoryException as error:
             raise StageError(
                 "the memory for data does not suffice",
@@ -402,6 +414,34 @@ def confined(
         yield connection
     finally:
         connection.close()
+
+
+def not_of_the_data(error: Exception) -> bool:
+    """Whether an error of the engine is for `opened` to explain: it ran out of memory or disk, or was stopped."""
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
+        return True
+    return isinstance(error, duckdb.IOException) and any(sign in str(error) for sign in _FULL)
+
+
+@contextmanager
+def _watched(connection: duckdb.DuckDBPyConnection, stopping: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt a query that runs when `stopping` says so: a query of minutes asks nobody."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            if stopping():
+                connection.interrupt()
+
+    watcher = threading.Thread(target=watch, name="tenure-engine", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _threads(limit: int) -> int:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import Engine, literal, quoted
+from tenure.stages.data.engine import Engine, literal, not_of_the_data, quoted
 from tenure.stages.data.files import UNREADABLE, open_bytes, unreadable
 from tenure.stages.data.gathering import paths
 from tenure.stages.data.loading import Loaded, no_model_can_use
@@ -99,9 +99,9 @@ def read(
                 where,
                 guesses={key: _GUESSES.get(str(structure[key]), ()) for key in names},
             )
-        except duckdb.OutOfMemoryException:
-            raise
         except duckdb.Error as error:
+            if not_of_the_data(error):
+                raise
             reason = re.sub(r"^.*?(?=at byte|in line|Object)", "", str(error).splitlines()[0].strip())
             raise StageError(
                 "a source file cannot be read as JSON",

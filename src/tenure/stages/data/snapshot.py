@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def take(data: Data, address: str, context: StageContext) -> Output:
     """Make the snapshot. Raises StageError for data that cannot be used, StageBlocked for data that may not be."""
-    with opened() as engine:
+    with opened(context.stopping) as engine:
         return _taken(data, address, context, engine)
 
 

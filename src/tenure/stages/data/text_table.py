@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import Engine, literal
+from tenure.stages.data.engine import Engine, literal, not_of_the_data
 from tenure.stages.data.files import UNREADABLE
 from tenure.stages.data.gathering import paths
 from tenure.stages.data.loading import Loaded
@@ -63,9 +63,9 @@ def read(
 
         try:
             return table(readable)
-        except duckdb.OutOfMemoryException:
-            raise
         except duckdb.Error as error:
+            if not_of_the_data(error):
+                raise
             # Different line ends in one file are the one fault that can be mended without changing a value.
             try:
                 return table(with_plain_line_ends(readable, folder / "mended.csv"))

@@ -108,7 +108,7 @@ class Duckdb(Timed):
         """All rows of the query, sorted by all of their columns from left to right."""
         import duckdb
 
-        from tenure.stages.data.engine import confined
+        from tenure.stages.data.engine import confined, not_of_the_data
         from tenure.stages.data.loading import load_arrow, sorted_rows
 
         found = {
@@ -135,9 +135,9 @@ class Duckdb(Timed):
                 rows = connection.sql(self.query)
                 refuse_repeated_names(rows.columns, "the query", "name them apart with AS", place)
                 return sorted_rows(load_arrow(engine, rows.to_arrow_reader(8192)))
-            except duckdb.OutOfMemoryException:
-                raise
             except duckdb.Error as error:
+                if not_of_the_data(error):
+                    raise
                 reason = " ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())
                 raise StageError(
                     "the query failed", reason, "check the query and the names of the files", path=place

@@ -37,7 +37,7 @@ class Parquet(Located):
         import duckdb
 
         from tenure.ml.columns import logical_type
-        from tenure.stages.data.engine import SQL_TYPES
+        from tenure.stages.data.engine import SQL_TYPES, not_of_the_data
         from tenure.stages.data.gathering import append_folders, constant, fetched, paths
         from tenure.stages.data.loading import cast, no_model_can_use, settle
 
@@ -69,9 +69,9 @@ class Parquet(Located):
             scan = f"read_parquet({paths([files[at] for at in positions])}, hive_partitioning = false)"
             try:
                 engine.extend(written, f"SELECT {', '.join(selected)} FROM {scan} AS given({given})")
-            except duckdb.OutOfMemoryException:
-                raise
             except duckdb.Error as error:
+                if not_of_the_data(error):
+                    raise
                 raise StageError(
                     "a source file cannot be read",
                     f"{', '.join(found[at].name for at in positions[:3])}: {str(error).splitlines()[0]}",
