@@ -186,7 +186,10 @@ def test_a_process_ends_when_its_owner_does(here):
 
 def test_two_threads_of_a_fit_do_not_spin_while_they_wait_for_one_another():
     """Where cores are shared, spinning makes a fit with two threads ten times as slow as with one."""
-    code = "from tenure.executors.local import LocalExecutor; LocalExecutor(1); import os; print(os.environ['OMP_WAIT_POLICY'])"
+    code = (
+        "import os; from tenure.executors.local import LocalExecutor\n"
+        "LocalExecutor(1); print(os.environ['OMP_WAIT_POLICY'])"
+    )
     for given, expected in ((None, "passive"), ("active", "active")):
         env = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
         if given:

@@ -6,7 +6,6 @@ a process has to load those libraries first, which takes seconds. So work runs i
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from concurrent.futures import Future
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenure.executors.executor import Argument, Result, Work, usable_cores
+from tenure.executors.cores import usable_cores, wait_without_spinning
+from tenure.executors.executor import Argument, Result, Work
 
 if TYPE_CHECKING:
     from tenure.executors.apart import Child
@@ -49,9 +49,7 @@ class LocalExecutor:
     in_process = True
 
     def __init__(self, workers: int | None = None) -> None:
-        # Read when a library of OpenMP is loaded. By default its threads wait for one another by spinning, and where the
-        # cores are shared (CI, containers, two applies at once) a fit with two threads takes ten times as long as with one.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        wait_without_spinning()
         self.cores = usable_cores()
         self.workers = workers or self.cores
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

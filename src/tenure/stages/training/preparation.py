@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
-from tenure.executors.executor import usable_cores
+from tenure.executors.cores import usable_cores
 from tenure.stages.training.algorithm import Rows, Setting
 from tenure.stages.training.folding import cut_folds
 
