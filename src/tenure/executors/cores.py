@@ -13,7 +13,7 @@ def usable_cores() -> int:
 def wait_without_spinning() -> None:
     """Let threads of OpenMP sleep while they wait for one another; to be called before a library of it is loaded.
 
-    By default they spin. Where cores are shared (CI, containers, two applies at once), a fit with two threads then takes
-    ten times as long as with one.
+    By default they spin. Where cores are shared (CI, containers, two applies at once), a fit with two threads then
+    takes ten times as long as with one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

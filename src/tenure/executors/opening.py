@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenure.executors.cores import wait_without_spinning
 from tenure.executors.local import LocalExecutor
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 def open_executor(config: ExecutorConfig) -> Executor:
     """An executor; whoever opens it closes it. Its workers start with the first work."""
+    wait_without_spinning()  # here, and in the processes that are started from here
     if config.type == "local":
         return LocalExecutor(config.workers)
     from tenure.executors.dask import DaskExecutor
