@@ -497,3 +497,20 @@ def test_times_written_as_text_are_read(engine: Engine) -> None:
     with pytest.raises(StageError) as caught:
         join_all(engine, tables | {"scores": soon}, [Join.model_validate(BY_TIME)], scores=TIMED)
     assert caught.value.path == ("data", "sources", "scores", "timestamp_column")
+
+
+def test_columns_may_be_called_like_anything(engine: Engine) -> None:
+    names = ["event", "rank", "k0", "bucket", "visible", "asked", "n", "c0", "source"]
+    right = pa.table({"who": ["a", "a"], "of": at(1, 2)} | {name: [1, 3] for name in names})
+    block = BY_TIME | {
+        "as_of": {"by": "at", "lookback": "30d"},
+        "aggregate": {f"sum of {name}": f"sum({name})" for name in names},
+    }
+    tables = {"orders": ORDERS, "scores": right}
+    table, _ = join_all(engine, tables, [Join.model_validate(block)], scores=TIMED)
+    assert [table[f"sum of {name}"].to_pylist()[0] for name in names] == [4] * len(names)
+    del block["as_of"]
+    table, _ = join_all(engine, tables, [Join.model_validate(block)])
+    assert [table[f"sum of {name}"].to_pylist()[0] for name in names] == [4] * len(names)
+    table, _ = join_all(engine, tables, [Join.model_validate(BY_TIME)], scores=TIMED)
+    assert [table[name].to_pylist()[0] for name in names] == [3] * len(names)

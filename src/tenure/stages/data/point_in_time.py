@@ -101,15 +101,16 @@ def summarised(
 
     The window holds the right rows with equal keys that happened within the look-back and were visible; of several
     versions of one event (same keys and time) only the last that was visible. `reads` are the columns of the right
-    side that the aggregates look at. They run on one thread, since a sum of fractions depends on the order of its
-    terms, and on a share of the windows at a time, since a median keeps the values of its windows in memory.
+    side that the aggregates look at. They run on one thread and in the order of the events, since a sum of fractions
+    depends on the order of its terms, and on a share of the windows at a time, since a median keeps the values of its
+    windows in memory.
     """
     engine, keys = question.left.engine, ", ".join(_keys(question))
     assert question.lookback is not None
     # Two neighbouring buckets as wide as the look-back cover every window, so that rows are joined on equal values.
     bucket = f"floor(epoch({{}}) / {_seconds(question.lookback)})::BIGINT"
     columns = [question.right.column(name) for name in reads]
-    read = "".join(f", r.{column.sql} AS {quoted(column.name)}" for column in columns)
+    read = "".join(f", r.{column.sql} AS u{at}" for at, column in enumerate(columns))
     offered = engine.write(
         f"SELECT k.*, {bucket.format('event')} + step.later AS bucket{read} FROM ({_known(question)}) k "
         f"JOIN {question.right.view} r ON k.source = r.n, (VALUES (0), (1)) step(later) ORDER BY k.rank"
@@ -163,7 +164,7 @@ def _windows(
     group = ", ".join([*(f"a.{key}" for key in keys), "a.asked"])
     same = " AND ".join(f"a.{key} = b.{key}" for key in [*keys, "bucket"])
     inside = [*(f'a.{key} AS "__{key}"' for key in keys), 'a.asked AS "__asked"']
-    inside += [f"b.{quoted(column.name)}" for column in columns]
+    inside += [f"b.u{at} AS {quoted(column.name)}" for at, column in enumerate(columns)]
     by = ", ".join([*(f'"__{key}"' for key in keys), '"__asked"'])
     named = ", ".join([*(f'"__{key}" AS {key}' for key in keys), '"__asked" AS asked'])
     part, parts = share
@@ -180,7 +181,7 @@ def _windows(
     return (
         f"SELECT {named}, {listed(aggregates, types)} FROM (SELECT {', '.join(inside)} FROM {moments} a "
         f"JOIN {offered} b ON {same} AND b.visible <= a.asked AND b.event >= {_earliest(question)} "
-        f"{chosen} {versions}) GROUP BY {by}"
+        f"{chosen} {versions} ORDER BY {group}, b.rank) GROUP BY {by}"
     )
 
 
