@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,10 @@ class Lab:
         blob = self.artifacts.put_file(file)
         return self.record("data/snapshot", Output(blob, value, {"snapshot": blob}))
 
-    def record(self, local: str, output: Output) -> Record:
+    def record(self, local: str, output: Output, config: Mapping[str, Any] | None = None) -> Record:
         return Record(
-            address=f"lab/{local}", sort=Sort.ARTIFACT, fingerprint="", content="", metadata="", config={}, effects={},
+            address=f"lab/{local}", sort=Sort.ARTIFACT, fingerprint="", content="", metadata="", effects={},
+            config=dict(config or {}),
             digest=output.digest, value=output.value, artifacts=output.artifacts, inputs={}, at=NOW, by="test",
             apply_id="1", serial=1,
         )  # fmt: skip
@@ -117,7 +118,7 @@ class Lab:
         (resource,) = [item for item in stage.declare(identity, section) if item.local == local]
         output = stage.realise(resource, None, self.context(resource))
         digest(output.value)  # what is recorded must be canonical JSON
-        self.records[local] = self.record(local, output)
+        self.records[local] = self.record(local, output, resource.config)
         return output
 
     def make_features(self, **block: Any) -> Output:

@@ -53,14 +53,14 @@ def test_numbers_keep_their_type():
 @pytest.mark.parametrize(
     ("parameters", "said", "hint", "at"),
     [
-        ({"subsample": 1.5}, "1.5 is not possible", "keep", ("value",)),
+        ({"subsample": 1.5}, "1.5 is not possible", "within that range", ("value",)),
         ({"max_depth": "deep"}, "'deep' is not possible", "type: int", ("value",)),
         ({"max_depth": [3, 4.5]}, "4.5 is not possible", "type: int", ("choices", 1)),
         ({"max_depth": [3, 3]}, "3 is listed twice", "remove", ("choices", 1)),
         ({"max_depth": True}, "True is not possible", "type: int", ("value",)),
         ({"max_depth": {"type": "uniform", "low": 2, "high": 5}}, "a whole number", "type: int", ("type",)),
-        ({"learning_rate": {"type": "loguniform", "low": 0.1, "high": 3}}, "3.0 is not", "keep", ("high",)),
-        ({"subsample": {"type": "uniform", "low": 0, "high": 1}}, "0.0 is not", "keep", ("low",)),
+        ({"learning_rate": {"type": "loguniform", "low": 0.1, "high": 3}}, "3.0 is not", "within that range", ("high",)),
+        ({"subsample": {"type": "uniform", "low": 0, "high": 1}}, "0.0 is not", "within that range", ("low",)),
         ({"max_depth": {"type": "int", "low": 8, "high": 3}}, "greater than high", "swap", ("low",)),
         ({"max_depth": {"type": "int", "low": 0, "high": 3, "log": True}}, "starts at 1", "1", ("low",)),
         ({"max_depth": {"type": "int", "low": 1, "high": 6, "step": 2}}, "do not reach 6", "5", ("high",)),

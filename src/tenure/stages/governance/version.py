@@ -27,6 +27,8 @@ PACKAGES = (
     "skops",
     "xgboost",
     "xgboost-cpu",
+    "lightgbm",
+    "catboost",
     "duckdb",
     "optuna",
 )

@@ -63,8 +63,8 @@ class HistGradientBoosting(Algorithm):
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
         ("learning_rate", "max_leaf_nodes", "min_samples_leaf", "l2_regularization", "max_features"),
         (0.1, 15, 40, 0.01, 1.0),
-        (0.2, 4, 80, 0.01, 0.7),
         (0.2, 31, 20, 0.0001, 1.0),
+        (0.2, 4, 80, 0.01, 0.7),
         (0.05, 15, 20, 0.0001, 1.0),
         (0.15, 63, 2, 0.0001, 0.5),
         max_iter=500,

@@ -57,6 +57,8 @@ class Sampler:
             params = self._starts[position]
             self._pending[number] = params
             return dict(params)
+        if all(dimension.type == "fixed" for dimension in self._dimensions.values()):
+            return None
         trial = self._ready().ask()
         self._pending[number] = trial
         return self._drawn(trial)

@@ -253,7 +253,7 @@ class Takes:
             case "whole":
                 return f"write {{type: int, low: {max(self.low, 1):g}, high: ...}}"
             case "number":
-                return "keep low and high within"
+                return "write values within that range"
 
 
 def _values(dimension: Dimension) -> list[tuple[Value, tuple[str | int, ...]]]:
