@@ -15,7 +15,9 @@ from tests.stages.training import outside
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.postprocessing import NONE
 from tenure.ml.predictor import Predictor, load
+from tenure.ml.predictor_files import FILES
 from tenure.ml.signature import rows_to_table
 from tenure.spec.base import effect_of
 from tenure.stages.training.adoption import Adopt
@@ -58,7 +60,12 @@ def by_tenure(folder: Path, table: pd.DataFrame, target: str) -> Made:
     elsewhere = outside.lab(folder / "elsewhere", table, target)
     algorithm = "ridge" if target == "height" else "logistic_regression"
     elsewhere.search(algorithm, limits={"max_trials": 1}, cross_validation={"folds": 2})
-    files = elsewhere.fit().artifacts
+    # What follows the search is part of the version, and has to come along.
+    learned = (
+        {"intervals": {"type": "conformal"}} if target == "height" else {"calibration": {"type": "sigmoid"}}
+    )
+    artifacts = elsewhere.fit(**learned).artifacts
+    files = {name: artifacts[name] for name in FILES if name in artifacts}
     path = folder / "version"
     path.mkdir()
     for name, blob in files.items():
@@ -91,6 +98,16 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_it_answers_as_it_did_where_it_was_made(adopted: Any) -> None:
     _, _, table, made, answer = adopted
     assert np.allclose(values(load(answer.files), table), made.says(table), atol=1e-6)
+
+
+def test_a_version_keeps_what_follows_its_search(adopted: Any) -> None:
+    kind, target, _, made, answer = adopted
+    if kind != "tenure":
+        assert load(answer.files).postprocessing == NONE
+        return
+    found = load(answer.files).postprocessing
+    assert found == load({path.name: path.read_bytes() for path in made.path.iterdir()}).postprocessing
+    assert (found.intervals if target == "height" else found.calibration) is not None
 
 
 def test_a_row_on_its_own_gets_the_same_answer(adopted: Any) -> None:
