@@ -223,6 +223,14 @@ def test_a_column_that_gives_the_target_away_is_the_headline(engine):
     assert "left_on nearly gives the target away" in words.replace("Left_on", "left_on")
 
 
+def test_rows_that_are_in_training_and_test_are_the_headline(engine):
+    found = taken(engine, people())[1]
+    leak = {"kind": "duplicate_rows", "sentence": "30 of 120 rows are in both", "rows": 30, "blocks": True}
+    words = Page(report_html("m", record(found, leakage=[leak]), found, NOW)).words
+    assert "What is tested was seen in training" in words
+    assert "30 of 120 rows are in both" in words
+
+
 def test_fifty_columns_are_a_small_page(engine):
     chance = np.random.default_rng(0)
     numbers = {f"column_number_{i}": chance.normal(size=400) for i in range(35)}

@@ -19,8 +19,8 @@ _PERSONAL_NAMES = {
     frozenset({"forename"}), frozenset({"street"}), frozenset({"address"}), frozenset({"credit", "card", "number"}),
     frozenset({"card", "number"}), frozenset({"account", "number"}), frozenset({"ip"}), frozenset({"licence", "plate"}),
     frozenset({"license", "plate"}), frozenset({"dob"}), frozenset({"birth", "date"}), frozenset({"birthdate"}),
-    frozenset({"birthday"}), frozenset({"user", "name"}), frozenset({"username"}), frozenset({"strasse"}), frozenset({"adresse"}),
-    frozenset({"telefon"}), frozenset({"vorname"}), frozenset({"nachname"}),
+    frozenset({"birthday"}), frozenset({"user", "name"}), frozenset({"username"}), frozenset({"strasse"}),
+    frozenset({"adresse"}), frozenset({"telefon"}), frozenset({"vorname"}), frozenset({"nachname"}),
 }  # fmt: skip
 _PERSONAL_VALUES: dict[str, re.Pattern[str]] = {
     "e-mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
@@ -36,7 +36,8 @@ _SENSITIVE_NAMES = {
     "citizenship": "nationality", "disability": "disability", "disabled": "disability", "marital": "marital status",
     "married": "marital status", "marriage": "marital status", "pregnant": "pregnancy", "pregnancy": "pregnancy",
     "orientation": "sexual orientation", "political": "politics", "birth": "age", "dob": "age", "birthdate": "age",
-    "birthday": "age", "birthplace": "origin", "skin": "race", "alter": "age", "geschlecht": "gender", "nationalität": "nationality",
+    "birthday": "age", "birthplace": "origin", "skin": "race", "alter": "age", "geschlecht": "gender",
+    "nationalität": "nationality",
 }  # fmt: skip
 _SENSITIVE_VALUES: dict[str, frozenset[str]] = {
     "gender": frozenset(

@@ -47,7 +47,8 @@ def report_html(model: str, record: Record, found: Statistics, now: datetime) ->
     checks = [_check(item) for item in value["checks"]]
     suspects = [item for item in found.columns if (item.association or 0.0) >= SUSPECT]
     moved = _moved(found.columns)
-    verdict, headline = _headline(checks, suspects, moved)
+    leakage = value.get("leakage", [])
+    verdict, headline = _headline(checks, suspects, moved, [item for item in leakage if item["blocks"]])
     return render(
         __package__,
         TEMPLATE,
@@ -63,6 +64,7 @@ def report_html(model: str, record: Record, found: Statistics, now: datetime) ->
         associations=_associations(found.columns, value["target"]),
         suspects=[item.name for item in suspects],
         checks=checks,
+        leakage=leakage,
         joins=value.get("joins", []),
         cleaning=value["cleaning"],
         moved=moved,
@@ -74,10 +76,13 @@ def _headline(
     checks: Sequence[Mapping[str, Any]],
     suspects: Sequence[ColumnStatistics],
     moved: Sequence[Mapping[str, Any]],
+    leaks: Sequence[Mapping[str, Any]],
 ) -> tuple[str, str]:
     said = []
     if suspects:
         said.append(f"{_listed([item.name for item in suspects])} nearly gives the target away")
+    if leaks:
+        said.append("what is tested was seen in training")
     failed = [check for check in checks if not check["passed"]]
     if failed:
         said.append(f"{len(failed)} check{'s' if len(failed) > 1 else ''} with violations")
@@ -87,7 +92,7 @@ def _headline(
     if not said:
         return "ok", "Nothing stands out"
     text = "; ".join(said)
-    return ("critical" if suspects else "warn"), text[:1].upper() + text[1:]
+    return ("critical" if suspects or leaks else "warn"), text[:1].upper() + text[1:]
 
 
 def _check(item: Mapping[str, Any]) -> dict[str, Any]:
