@@ -19,7 +19,7 @@ import numpy as np
 
 from tenure.core.errors import StageError
 from tenure.ml.ensemble import Ensemble, Member
-from tenure.ml.estimators.format import Raw
+from tenure.ml.estimators.format import Format, Raw
 from tenure.ml.recipe import Form
 from tenure.ml.signature import Signature
 
@@ -40,10 +40,14 @@ class _Index(msgspec.Struct, frozen=True):
 
 
 class Ensembles:
-    """An `Ensemble`, which is asked about a `Design` instead of a matrix."""
+    """An `Ensemble`, which is asked about a `Design` instead of a matrix. `formats` are those of members; the last one
+    keeps what no other does."""
 
     name = "ensemble"
     suffix = "zip"
+
+    def __init__(self, formats: tuple[Format, ...]) -> None:
+        self._formats = formats
 
     def owns(self, estimator: Any) -> bool:
         """Ensembles of this package."""
@@ -55,13 +59,12 @@ class Ensembles:
 
     def save(self, estimator: Ensemble) -> bytes:
         """The archive, the same bytes for the same members. Raises StageError when one has no safe form."""
-        from tenure.ml.estimators.registry import format_of
         from tenure.ml.preprocessor import encode
 
         parts: dict[str, bytes] = {}
         listed = []
         for number, member in enumerate(estimator.members):
-            kind = format_of(member.estimator)
+            kind = self._of(member.estimator)
             file = f"member-{number}.{kind.suffix}"
             parts[file] = kind.save(member.estimator)
             listed.append(_Listed(file, kind.name, member.form, member.weight))
@@ -76,7 +79,6 @@ class Ensembles:
 
     def load(self, data: bytes, file: str, threads: int) -> Ensemble:
         """The ensemble, each part read by its own format. Raises StageError."""
-        from tenure.ml.estimators.registry import format_named
         from tenure.ml.preprocessor import decode
 
         parts = _parts(data, file)
@@ -92,8 +94,8 @@ class Ensembles:
             )
         members = []
         for listed in index.members:
-            kind = format_named(listed.estimator)
-            if kind is None or kind.name == self.name or listed.file not in parts:
+            kind = next((item for item in self._formats if item.name == listed.estimator), None)
+            if kind is None or listed.file not in parts:
                 raise StageError(
                     "the model file is damaged", f"{file}: {listed.file} is missing, or of an unknown format"
                 )
@@ -110,15 +112,17 @@ class Ensembles:
 
     def raw(self, estimator: Ensemble, matrix: Any, signature: Signature) -> Raw:
         """The weighted mean of what the members say; `matrix` is a `Design`."""
-        from tenure.ml.estimators.registry import raw_predictions
-
         matrices = {form: fitted.transform(matrix) for form, fitted in estimator.preprocessors.items()}
         # In the order of the members, so that the last digits are always the same.
         shape = (matrix.rows,) if signature.task == "regression" else (matrix.rows, len(signature.classes))
         total = np.zeros(shape)
         for member in estimator.members:
-            total += member.weight * raw_predictions(member.estimator, matrices[member.form], signature)
+            kind = self._of(member.estimator)
+            total += member.weight * kind.raw(member.estimator, matrices[member.form], signature)
         return total
+
+    def _of(self, estimator: Any) -> Format:
+        return next(item for item in self._formats if item.owns(estimator))
 
 
 def _parts(data: bytes, file: str) -> dict[str, bytes]:

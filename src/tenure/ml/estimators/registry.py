@@ -12,7 +12,8 @@ from tenure.ml.estimators.skops import Skops
 from tenure.ml.estimators.xgboost import Xgboost
 from tenure.ml.signature import Signature
 
-FORMATS: tuple[Format, ...] = (Ensembles(), Xgboost(), LightGbm(), CatBoost(), Skops())
+_ALONE: tuple[Format, ...] = (Xgboost(), LightGbm(), CatBoost(), Skops())
+FORMATS: tuple[Format, ...] = (Ensembles(_ALONE), *_ALONE)
 """The last one keeps what no other does."""
 
 
