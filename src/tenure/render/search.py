@@ -17,6 +17,14 @@ _MOST = 10
 _DECIDED = 5
 
 
+def _unseen(nested: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What the whole search came to in outer folds, where that was asked for."""
+    if nested is None or nested["score"] is None:
+        return []
+    folds = f"mean of {len(nested['scores'])} outer folds, each searched anew"
+    return [("unseen", f"{number(nested['score'])} on rows no trial has seen: {folds}")]
+
+
 def search_lines(record: Record, found: Results) -> list[Line]:
     """A recorded search, as far as people ask about it; `--json` has the record in full."""
     value = record.value
@@ -36,6 +44,7 @@ def search_lines(record: Record, found: Results) -> list[Line]:
         ("winner", f"trial {value['trial']}, {value['algorithm']}: {found.metric} {number(value['score'])}"),
         ("parameters", _params(value["params"])),
         ("scored by", value["cross_validation"]),
+        *_unseen(value.get("nested")),
         ("trials", f"{len(found.trials)}: {ended}"),
         ("took", format_seconds(found.seconds)),
         ("ended", found.ended_by),

@@ -109,6 +109,7 @@ def test_an_ensemble_answers_from_one_file_as_its_members_together(lab):
     assert facts["score"] < facts["alone"]
     assert facts["alone"] == pytest.approx(single.value["score"], rel=0.05)
     assert output.value["algorithm"] == "ensemble"
+    assert output.value["score"] == facts["score"]
     predictor = load({name: lab.artifacts.get(blob) for name, blob in output.artifacts.items()})
     assert {member.form for member in predictor.estimator.members} == {"linear", "tree"}
     assert lab.evaluate(gates=[{"type": "baseline"}]).value["passed"]

@@ -223,6 +223,15 @@ def test_in_words_the_best_trials_and_what_decided():
     assert "tenure report m search" in words
 
 
+def test_what_nested_folds_came_to_is_said():
+    trials = made()
+    nested = {"score": 0.8512, "scores": [0.84, 0.86, 0.8536], "optimism": 0.03}
+    for asked, expected in ((nested, True), (nested | {"score": None}, False), (None, False)):
+        found = record(trials, **({} if asked is None else {"nested": asked}))
+        words = "\n".join(line.text for line in search_lines(found, results(found.value, trials)))
+        assert ("0.8512 on rows no trial has seen: mean of 3 outer folds" in words) is expected
+
+
 @pytest.mark.browser
 def test_a_browser_draws_it(page, chromium, tmp_path):
     assert len(screenshot(chromium, page, tmp_path / "search.png", height=2400)) > 80_000

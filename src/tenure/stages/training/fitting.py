@@ -75,7 +75,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
         "algorithm": name,
         "params": {} if "ensemble" in fitted.facts else found["params"],
         "metric": found["metric"],
-        "score": found["score"],
+        "score": fitted.facts["ensemble"]["score"] if "ensemble" in fitted.facts else found["score"],
         "trials": found["trials"],
         "rows": rows.design.rows,
         "features": features,
