@@ -81,6 +81,8 @@ def types_of(
 
     Raises StageError naming the one that is no aggregate, reads an unknown column or gives nothing a model can use.
     """
+    import duckdb
+
     from tenure.ml.columns import logical_type
 
     types: dict[str, ColumnType] = {}
@@ -92,9 +94,7 @@ def types_of(
             read[column] = None
         try:
             given = table.engine.schema(f"SELECT ({expression}\n) AS value FROM ({by_name(table)})")
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] not in ("duckdb", "_duckdb"):
-                raise
+        except duckdb.Error as error:
             raise _wrong(name, expression, str(error).strip().splitlines()[0], place) from error
         kind = logical_type(given.field("value").type)
         if kind is None:
@@ -178,7 +178,7 @@ def _columns(table: Table, name: str, expression: str, place: Where) -> list[str
                 raise _wrong(name, expression, f"{written} stands outside of an aggregate", place)
             columns[folded.get(written.casefold(), written)] = None
         if item["class"] == "FUNCTION":
-            aggregates += _is_aggregate(table.engine, item, inside, name, expression, place)
+            aggregates += _is_aggregate(item, inside, name, expression, place)
     if not aggregates:
         raise _wrong(name, expression, "it makes no single value of several rows", place)
     return list(columns)
@@ -197,13 +197,11 @@ def _is_one_expression(statements: Any) -> bool:
     )
 
 
-def _is_aggregate(
-    engine: Engine, item: Mapping[str, Any], inside: bool, name: str, expression: str, place: Where
-) -> bool:
+def _is_aggregate(item: Mapping[str, Any], inside: bool, name: str, expression: str, place: Where) -> bool:
     """Whether a function makes one value of many rows. Raises StageError for a function that may not be used."""
     function = item["function_name"].lower()
     if function not in AGGREGATES:
-        if function in _scalar_functions(engine):
+        if function in _scalar_functions():
             return False
         near = difflib.get_close_matches(function, sorted(AGGREGATES), n=1, cutoff=0.6)
         reason = f"{function}() cannot be used" + (f"; did you mean {near[0]}()?" if near else "")
@@ -229,12 +227,16 @@ def _nodes(tree: Any, inside: bool) -> Iterator[tuple[dict[str, Any], bool]]:
             yield from _nodes(value, inside)
 
 
-@functools.lru_cache(maxsize=1)
-def _scalar_functions(engine: Engine) -> frozenset[str]:
-    rows = engine.query(
-        "SELECT function_name FROM duckdb_functions() WHERE function_type = 'scalar' "
-        "GROUP BY function_name HAVING bool_and(stability = 'CONSISTENT')"
-    )
+@functools.cache
+def _scalar_functions() -> frozenset[str]:
+    """Functions of one row that always give the same for the same row."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'scalar' "
+            "GROUP BY function_name HAVING bool_and(stability = 'CONSISTENT')"
+        ).fetchall()
     return frozenset(row[0] for row in rows) | _MACROS
 
 
