@@ -97,19 +97,34 @@ def test_only_classes_of_scikit_learn_can_be_named(path):
         _estimator(path)
 
 
-def test_conditions_follow_the_order_of_the_parameters():
+def test_a_parameter_is_drawn_where_its_condition_holds_in_whatever_order_they_are_written():
+    """A plan that was saved has its keys in another order."""
     ratio = {"type": "uniform", "low": 0.2, "high": 0.8, "when": {"penalty": "elasticnet"}}
-    said, _ = _refused("sklearn.linear_model.SGDClassifier", l1_ratio=ratio, penalty=["l2", "elasticnet"])
-    assert "penalty is not listed before l1_ratio" in said
-    block = _estimator("sklearn.linear_model.SGDClassifier", penalty=["l2", "elasticnet"], l1_ratio=ratio)
-    sampler = Sampler(block, "tpe", 1, "maximize", block.starts())
-    drawn = []
-    for number in range(20):
-        drawn.append(sampler.ask(number))
-        sampler.tell(number, float(number % 3))
-    assert drawn[0] == {"penalty": "l2"}
+    penalty = ["l2", "elasticnet"]
+    seen = []
+    for space in ({"l1_ratio": ratio, "penalty": penalty}, {"penalty": penalty, "l1_ratio": ratio}):
+        block = _estimator("sklearn.linear_model.SGDClassifier", **space)
+        sampler = Sampler(block, "tpe", 1, "maximize", block.starts())
+        drawn = []
+        for number in range(20):
+            drawn.append(sampler.ask(number))
+            sampler.tell(number, float(number % 3))
+        seen.append(drawn)
+    assert seen[0] == seen[1]
+    assert seen[0][0] == {"penalty": "l2"}
     assert {"l1_ratio" in params for params in drawn} == {True, False}
     assert all(("l1_ratio" in params) == (params["penalty"] == "elasticnet") for params in drawn)
+
+
+def test_conditions_that_cannot_hold_are_refused():
+    path = "sklearn.linear_model.SGDClassifier"
+    assert (
+        "l1_ratio cannot depend on penalty"
+        in _refused(path, l1_ratio={"type": "fixed", "value": 0.5, "when": {"penalty": "elasticnet"}})[0]
+    )
+    circle = {"type": "choice", "choices": ["l1", "l2"], "when": {"loss": "hinge"}}
+    back = {"type": "choice", "choices": ["hinge"], "when": {"penalty": "l1"}}
+    assert "in a circle" in _refused(path, penalty=circle, loss=back)[0]
 
 
 def test_it_starts_in_the_middle_of_its_space():

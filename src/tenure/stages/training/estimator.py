@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -70,21 +69,22 @@ class Estimator(Algorithm):
                     at=("search_space", name),
                     hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
                 )
-        earlier: set[str] = set()
-        for name, dimension in self.search_space.items():
-            for other in dimension.when or ():
-                if other not in earlier:
+            for other in self.search_space[name].when or ():
+                if other not in self.search_space or other == name:
                     raise FieldProblem(
-                        f"{other} is not listed before {name}",
+                        f"{name} cannot depend on {other}",
                         at=("search_space", name, "when"),
-                        hint=f"list {other} first",
+                        hint=f"name another parameter of search_space than {name}",
                     )
-            earlier.add(name)
+        if len(_ordered(self.search_space)) < len(self.search_space):
+            raise FieldProblem(
+                "parameters depend on one another in a circle", at=("search_space",), hint="remove one when"
+            )
         return self
 
     def dimensions(self) -> dict[str, Dimension]:
-        """The dimensions as they are written."""
-        return dict(self.search_space)
+        """The dimensions, those that others depend on first; the order in which they are written means nothing."""
+        return _ordered(self.search_space)
 
     def counts(self, name: str, params: Mapping[str, Value]) -> bool:
         """Whether the conditions of a parameter hold."""
@@ -94,7 +94,7 @@ class Estimator(Algorithm):
     def moved(self, wanted: Mapping[str, Value]) -> dict[str, Value]:
         """Parameters moved into the search space, completed by the middle of each dimension."""
         params: dict[str, Value] = {}
-        for name, dimension in self.search_space.items():
+        for name, dimension in self.dimensions().items():
             if self.counts(name, params):
                 params[name] = dimension.nearest(wanted[name]) if name in wanted else _middle(dimension)
         return params
@@ -106,8 +106,20 @@ class Estimator(Algorithm):
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Construct it and fit it, once it is known that it can be kept."""
         made = _made(self.class_, params, setting)
-        _check_kept(self.class_, tuple(sorted(params.items())), setting, _Some(rows, setting.task))
+        _check_kept(self.class_, params, rows, setting)
         return Fit(_fitted(made, rows, setting))
+
+
+def _ordered(space: Mapping[str, Dimension]) -> dict[str, Dimension]:
+    """By name, but after what they depend on; what depends on itself is left out."""
+    done: dict[str, Dimension] = {}
+    while ready := [
+        name
+        for name in sorted(space)
+        if name not in done and all(other in done for other in space[name].when or ())
+    ]:
+        done[ready[0]] = space[ready[0]]
+    return done
 
 
 def _middle(dimension: Dimension) -> Value:
@@ -189,35 +201,19 @@ def _fitted(made: Any, rows: Rows, setting: Setting) -> Any:
     return fitted
 
 
-class _Some:
-    """A few rows of every class, all the same to the cache of `_check_kept`."""
-
-    def __init__(self, rows: Rows, task: str) -> None:
-        import numpy as np
-
-        if task == "regression":
-            chosen = np.arange(min(_PROBE_ROWS, len(rows.target)))
-        else:
-            of_class = [np.flatnonzero(rows.target == code) for code in np.unique(rows.target)]
-            each = max(5, _PROBE_ROWS // len(of_class))
-            chosen = np.concatenate([places[:each] for places in of_class])
-        self.rows = Rows(rows.matrix[chosen], rows.target[chosen])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Some)
-
-    def __hash__(self) -> int:
-        return 0
+_kept: set[tuple[object, ...]] = set()
+"""Classes with parameters that are known to have a safe format."""
 
 
-@functools.lru_cache(maxsize=1000)
-def _check_kept(path: str, params: tuple[tuple[str, Any], ...], setting: Setting, some: _Some) -> None:
+def _check_kept(path: str, params: Mapping[str, Any], rows: Rows, setting: Setting) -> None:
     """Fit it to a few rows, and raise StageError unless it can be written and read back without pickle."""
     from tenure.ml import skops_file
 
-    made = _made(path, dict(params), setting)
+    key = (path, setting.task, *sorted(params.items()))
+    if key in _kept:
+        return
     try:
-        fitted = _fitted(made, some.rows, setting)
+        fitted = _fitted(_made(path, params, setting), _few(rows, setting.task), setting)
     except ValueError:
         return  # too few rows for it, or parameters that do not go together: then its trial says so
     try:
@@ -229,3 +225,17 @@ def _check_kept(path: str, params: tuple[tuple[str, Any], ...], setting: Setting
             "name another class, or choose parameters with which it holds plain arrays, such as algorithm: brute",
             path=(*_AT, "class"),
         ) from error
+    _kept.add(key)
+
+
+def _few(rows: Rows, task: str) -> Rows:
+    """Some rows of every class."""
+    import numpy as np
+
+    if task == "regression":
+        chosen = np.arange(min(_PROBE_ROWS, len(rows.target)))
+    else:
+        of_class = [np.flatnonzero(rows.target == code) for code in np.unique(rows.target)]
+        each = max(5, _PROBE_ROWS // len(of_class))
+        chosen = np.concatenate([places[:each] for places in of_class])
+    return Rows(rows.matrix[chosen], rows.target[chosen])

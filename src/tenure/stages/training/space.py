@@ -24,8 +24,8 @@ Value = bool | int | float | str
 
 When = dict[str, Value | tuple[Value, ...]]
 _WHEN = (
-    "Only under `estimator`: the parameter is given only where others, listed before it, have these values; elsewhere "
-    "the estimator uses its own default. A list means any of its values."
+    "Only under `estimator`: the parameter is given only where others have these values; elsewhere the estimator uses "
+    "its own default. A list means any of its values."
 )
 
 

@@ -79,6 +79,7 @@ class Xgboost(Algorithm):
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
         ("learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda"),
         (0.2, 6, 2.0, 0.9, 0.7, 1.0),
+        (0.1, 5, 1.0, 0.9, 0.9, 1.0),
         (0.1, 3, 1.0, 0.7, 0.8, 10.0),
         (0.05, 10, 1.0, 0.6, 0.4, 0.01),
         (0.3, 6, 1.0, 1.0, 1.0, 1.0),
