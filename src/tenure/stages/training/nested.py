@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tenure.core.digest import digest
 from tenure.core.effect import Effect
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tenure.stages.training.algorithm import Algorithm
     from tenure.stages.training.preparation import TrainingRows
     from tenure.stages.training.section import Training
+    from tenure.state.store import Trial
 
 
 class Nested(SpecModel):
@@ -36,18 +38,33 @@ class Nested(SpecModel):
     )
 
 
-def outer_estimate(
-    training: Training, rows: TrainingRows, key: str, address: str, context: StageContext
-) -> dict[str, Any] | None:
-    """Scores of the search on rows it has not seen, and its optimism; None where it is not asked for.
+class Winner(Protocol):
+    """What is needed of a search that was made."""
 
-    Raises as `search.find`. Trials are recorded under keys of their own, so that a search that was stopped goes on.
+    @property
+    def best(self) -> Trial:
+        """The trial that won."""
+
+    @property
+    def measure(self) -> Metric:
+        """What it was scored by."""
+
+
+Search = Callable[["Training", "TrainingRows", str, str, "StageContext"], Winner]
+"""A search on some rows: what is asked for, the rows, the name its trials are recorded under, the address, the rest."""
+
+
+def outer_estimate(
+    search: Search, training: Training, rows: TrainingRows, key: str, address: str, context: StageContext
+) -> dict[str, Any] | None:
+    """Scores of a search on rows it has not seen, and its optimism; None where it is not asked for.
+
+    Raises as the search does. Trials are recorded under keys of their own, so that a search that was stopped goes on.
     """
     wanted = training.cross_validation
     if wanted is None or wanted.nested is None:
         return None
     from tenure.stages.training.folding import cut_folds
-    from tenure.stages.training.search import find
 
     inner = training.model_copy(update={"cross_validation": wanted.model_copy(update={"nested": None})})
     # A holdout is one fold: its outer folds are those of any kind that the data asks for.
@@ -62,7 +79,7 @@ def outer_estimate(
             Note(address, f"outer fold {number} of {len(cut)}: the search again on {len(train)} rows")
         )
         seen = rows.take(train)
-        found = find(inner, seen, digest([key, "outer", number]), address, context)
+        found = search(inner, seen, digest([key, "outer", number]), address, context)
         algorithm = training.algorithms.listed()[found.best.algorithm]
         score = _score(algorithm, found.best.params, training, rows, (train, test), found.measure)
         if math.isfinite(score) and found.best.score is not None:

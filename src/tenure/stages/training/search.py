@@ -91,7 +91,7 @@ def run_search(training: Training, address: str, context: StageContext) -> Outpu
         context.emit(
             Note(address, f"{found.cached} of {len(found.trials)} trials were known from earlier searches.")
         )
-    return _output(found, outer_estimate(training, rows, key, address, context), context)
+    return _output(found, outer_estimate(find, training, rows, key, address, context), context)
 
 
 def find(
@@ -316,8 +316,9 @@ class _Loop:
         if outcome is not None:
             self._finish(run, outcome, cached=True)
             return
-        left = self._seconds - started if known else math.inf
-        seconds = min(self._trial_seconds, max(0.0, left))
+        # Until something has a score, running trials come to what they can when the time is up.
+        must = not any(trial.score is not None for trial in self.trials.values())
+        seconds = min(self._trial_seconds, max(0.0, self._seconds - started))
         limited = min(self._seconds, self._trial_seconds) < math.inf
         apart = limited and algorithm.ROUNDS is None
         apart = (
@@ -340,6 +341,7 @@ class _Loop:
             known=entry.folds,
             curve=entry.curve,
             seconds=None if seconds == math.inf else seconds,
+            must=must and self._seconds <= self._trial_seconds,
         )
         self._running[self.context.executor.submit(run_trial, task, needs=self.reference, apart=apart)] = run
 
@@ -369,7 +371,7 @@ class _Loop:
 
     def _finish(self, run: _Running, outcome: Outcome, *, cached: bool = False) -> None:
         """Record a trial durably, and say so."""
-        if not cached and outcome.folds and outcome.status != "failed":
+        if not cached and outcome.folds and outcome.whole and outcome.status != "failed":
             self._cache.put(run.key, Entry(outcome.folds, outcome.curve))
         trial = self._recorded(run, outcome, cached)
         self.context.trials.add_trial(self.key, trial)
