@@ -10,7 +10,6 @@ from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
 from tenure.executors.cores import usable_cores
 from tenure.stages.training.algorithm import Rows, Setting
-from tenure.stages.training.folding import cut_folds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from tenure.ml.recipe import Form, Recipe
     from tenure.ml.signature import Signature
     from tenure.stages.base import StageContext
-    from tenure.stages.training.section import CrossValidation
 
 _WORTH_THREADS = 1_000_000
 """Cells (rows x features) below which one thread is faster than several."""
@@ -136,14 +134,6 @@ def _column(file: Path, parts: list[str], name: str, known: list[str]) -> npt.ND
         )
     values: npt.NDArray[Any] = read_parts(file, parts, [name, PART]).column(name).to_numpy()
     return values
-
-
-def prepare_folds(
-    rows: TrainingRows, wanted: CrossValidation | None, seed: int, form: Form = "linear"
-) -> tuple[list[PreparedFold], str]:
-    """The folds of `cut_folds`, each with a preprocessor of its own in one form, and how they were cut."""
-    cut, said = cut_folds(rows, wanted, seed)
-    return [prepared_fold(rows, train, test, form, seed) for train, test in cut], said
 
 
 def prepared_fold(
