@@ -45,14 +45,14 @@ def people(rows=600, seed=0, shift=0.0):
     )
 
 
-def taken(engine, rows, target="stays", found=None, before=None, hidden=None):
+def taken(engine, rows, target="stays", found=None, before=None, hidden=None, digest="sha256:own"):
     found = found or Target("binary", ("no", "yes"))
     table = SPLIT.assign(Rows(tabled(engine, rows), target, found, None))
     contents = table.select(rows.column_names)
     moments = {name: profiling.Moments() for name in rows.column_names}
     profile = profiling.profile(contents, moments)
     hidden = {"contact": "personal", "gender": "sensitive"} if hidden is None else hidden
-    return table, statistics(table, profile, target, found, hidden, before)
+    return table, statistics(table, profile, target, found, hidden, digest, before)
 
 
 def record(found, **value):
@@ -140,6 +140,15 @@ def test_what_moved_since_the_snapshot_before_is_told_from_chance(engine):
     assert columns["plan"].moved.psi < 0.1
     assert not columns["plan"].moved.above_noise
     assert columns["contact"].moved is None
+
+
+def test_the_same_rows_once_more_keep_what_is_known_of_their_drift(engine):
+    first = taken(engine, people(seed=0))[1]
+    rows = people(seed=1, shift=15.0)
+    second = taken(engine, rows, before=("sha256:x", first))[1]
+    third = taken(engine, rows, before=("sha256:own", second))[1]
+    assert third == second
+    assert third.before == "sha256:x"
 
 
 def test_columns_that_come_and_go_are_no_drift(engine):

@@ -64,19 +64,17 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
         "notes": notes,
         **facts,
     }
+    own = digest([stored.digest, meaning, data.timestamp_column])
+    shown = statistics(
+        table, columns, data.target_column, target, _hidden(data.contract), own, _before(context)
+    )
     return Output(
-        digest=digest([stored.digest, meaning, data.timestamp_column]),
+        digest=own,
         value=value,
         artifacts={
             "snapshot": context.artifacts.put_file(file),
             "profile": context.artifacts.put(msgspec.json.encode(columns)),
-            "statistics": context.artifacts.put(
-                encode(
-                    statistics(
-                        table, columns, data.target_column, target, _hidden(data.contract), _before(context)
-                    )
-                )
-            ),
+            "statistics": context.artifacts.put(encode(shown)),
         },
         sentence=f"{table.rows:,} rows: "
         + ", ".join(f"{rows:,} for {part}" for part, rows in facts["split"].items()),

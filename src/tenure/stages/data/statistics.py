@@ -96,10 +96,14 @@ def statistics(
     target_column: str,
     target: Target,
     hidden: Mapping[str, Hidden],
+    digest: str,
     before: tuple[str, Statistics] | None,
 ) -> Statistics:
-    """The statistics of a divided table (with the column `PART`). `hidden` names columns whose values are not kept;
-    `before` is the digest of the snapshot before and its statistics."""
+    """The statistics of a divided table (with the column `PART`). `hidden` names columns whose values are not kept,
+    `digest` is that of the snapshot, and `before` that of the one before with its statistics.
+
+    Rows that come out the same once more have not moved since themselves: what is known of their drift is kept.
+    """
     names = [name for name in table.names if name != PART]
     facts = {item.name: item for item in profile.columns}
     own_texts = [
@@ -109,10 +113,11 @@ def statistics(
     ]
     hidden = {**dict.fromkeys(own_texts, "distinct"), **hidden}
     open_names = [name for name in names if name not in hidden]
+    again = before is not None and before[0] == digest
     earlier = {item.name: item for item in before[1].columns} if before else {}
-    counted = _counted(table, open_names, earlier)
+    counted = _counted(table, open_names, {} if again else earlier)
     related, rows = _associations(table, open_names, target_column, target)
-    moved = _moved(counted, earlier)
+    moved = _known(earlier, open_names) if again else _moved(counted, earlier)
     columns = tuple(
         ColumnStatistics(
             name=name,
@@ -131,8 +136,8 @@ def statistics(
         columns=columns,
         parts=_parts(table, target_column, target),
         associated_rows=rows,
-        before=before[0] if before else None,
-        before_rows=before[1].rows if before else 0,
+        before=None if before is None else before[1].before if again else before[0],
+        before_rows=0 if before is None else before[1].before_rows if again else before[1].rows,
     )
 
 
@@ -256,6 +261,14 @@ def _moved(counted: Mapping[str, _Counted], earlier: Mapping[str, ColumnStatisti
             missing_before=missing[item.column],
         )
         for item in compare(histograms)
+    }
+
+
+def _known(earlier: Mapping[str, ColumnStatistics], names: Sequence[str]) -> dict[str, Moved]:
+    return {
+        name: item.moved
+        for name in names
+        if (item := earlier.get(name)) is not None and item.moved is not None
     }
 
 
