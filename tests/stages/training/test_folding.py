@@ -19,7 +19,15 @@ def rows(codes=None, *, times=None, split="random", column=None, values=None, va
     codes = np.arange(ROWS) % 3 if codes is None else np.asarray(codes)
     return SimpleNamespace(
         codes=codes,
-        signature=SimpleNamespace(task="regression" if codes.dtype.kind == "f" else "multiclass", target="y"),
+        signature=SimpleNamespace(
+            task="regression"
+            if codes.dtype.kind == "f"
+            else "multiclass"
+            if len(set(codes)) > 2
+            else "binary",
+            target="y",
+            classes=tuple(range(len(set(codes)))),
+        ),
         validation=np.zeros(len(codes), dtype=bool) if validation is None else validation,
         times=times,
         split_type=split,
@@ -83,6 +91,18 @@ def test_the_more_rows_the_fewer_fits(count, said):
         ((_, test),) = cut
         assert len(test) == pytest.approx(count / 5, abs=1)
         assert abs(np.bincount(np.arange(count)[test] % 2)[0] - len(test) / 2) <= 1
+
+
+@pytest.mark.parametrize(
+    ("count", "classes", "said"),
+    [
+        (4_000, 3, "3 stratified folds"),
+        (4_000, 26, "3 stratified folds"),
+        (6_000, 26, "holdout of a fifth of the rows"),
+    ],
+)
+def test_many_classes_count_like_many_rows(count, classes, said):
+    assert cut_folds(rows(np.arange(count) % classes), None, 7)[1] == said
 
 
 def test_asking_for_folds_is_enough_to_have_them_on_many_rows():

@@ -414,3 +414,33 @@ def _search_of(training):
 
     identity = Identity("lab", "active", metadata=Features())
     return [item for item in section.declare(identity, training) if item.local == "training/search"]
+
+
+def test_when_time_is_up_before_anything_has_a_score_the_rounds_so_far_count(tmp_path):
+    """Many classes and a patient algorithm: a model that learned for a second is better than none."""
+    made = Lab(tmp_path, table(2000), "y")
+    made.make_features()
+    space = {
+        "n_estimators": {"type": "fixed", "value": 1_000_000},
+        "learning_rate": {"type": "fixed", "value": 1e-5},
+    }
+    value = made.search(
+        algorithms={"xgboost": {"search_space": space}},
+        limits={"timeout": "500ms"},
+        cross_validation={"folds": 2},
+    ).value
+    assert value["ended_by"] == "timeout"
+    (kept,) = made.trials.kept.values()
+    best = kept[value["trial"]]
+    assert (best.note, len(best.scores)) == ("cut short by the time limit", 1)
+    assert 10 <= best.params["rounds"] < 1_000_000
+    # Another time it may get further.
+    again = made.again()
+    assert (
+        again.search(
+            algorithms={"xgboost": {"search_space": space}},
+            limits={"timeout": "510ms"},
+            cross_validation={"folds": 2},
+        ).value["cached"]
+        == 0
+    )

@@ -25,7 +25,8 @@ Kind = Literal["stratified", "kfold", "time_series", "group", "holdout"]
 
 MOST_ROWS_FOR_FIVE, MOST_ROWS_FOR_SEVERAL = 5_000, 50_000
 """Up to the first so many rows five folds by default, up to the second three, beyond it one: a holdout. With few rows
-the noise of a score is what misleads a search; with many it is small, and time is what is short."""
+the noise of a score is what misleads a search; with many it is small, and time is what is short. Where there are more
+than two classes a row counts once for each, as boosting grows a tree for each."""
 HOLDOUT_SHARE = 0.2
 
 _WHERE = ("training", "cross_validation")
@@ -81,7 +82,11 @@ def _kind(rows: TrainingRows, wanted: CrossValidation | None) -> Kind:
         return "time_series"
     if rows.split_type == "group" or (wanted is not None and wanted.column is not None):
         return "group"
-    if len(rows.codes) > MOST_ROWS_FOR_SEVERAL and (wanted is None or wanted.folds is None):
+    if (
+        _size(rows) > MOST_ROWS_FOR_SEVERAL
+        and len(rows.codes) > MOST_ROWS_FOR_FIVE
+        and (wanted is None or wanted.folds is None)
+    ):
         return "holdout"
     return "stratified" if classes else "kfold"
 
@@ -89,7 +94,12 @@ def _kind(rows: TrainingRows, wanted: CrossValidation | None) -> Kind:
 def _count(rows: TrainingRows, wanted: CrossValidation | None) -> int:
     if wanted is not None and wanted.folds is not None:
         return wanted.folds
-    return 5 if len(rows.codes) <= MOST_ROWS_FOR_FIVE else 3
+    return 5 if _size(rows) <= MOST_ROWS_FOR_FIVE else 3
+
+
+def _size(rows: TrainingRows) -> int:
+    """How much there is to fit, in rows."""
+    return len(rows.codes) * (len(rows.signature.classes) if rows.signature.task == "multiclass" else 1)
 
 
 def _cut(kind: Kind, count: int, rows: TrainingRows, wanted: CrossValidation | None, seed: int) -> list[Fold]:

@@ -164,6 +164,7 @@ def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
                 "set features.numeric.missing_value_strategy to median, or remove the algorithm",
                 path=where,
             )
+        algorithm.check_rows(rows.design.rows)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Limits(SpecModel):
     max_trials: int = field(Effect.RETRAIN, "Most trials, over all algorithms.", 30, ge=1, le=100_000)
     timeout: DurationText | None = field(
         Effect.RETRAIN,
-        "The search ends after so much time, running trials with it; one is always finished. Time limits make the "
+        "The search ends after so much time, running trials with it; one always has a score. Time limits make the "
         "result depend on the machine.",
         None,
         examples=["2m"],
@@ -121,7 +121,8 @@ class CrossValidation(SpecModel):
     )
     folds: int | None = field(
         Effect.RETRAIN,
-        "Number of folds: how often each trial is fitted. When left out 5, or 3 above 5,000 rows.",
+        "Number of folds: how often each trial is fitted. When left out 5, or 3 above 5,000 rows, where each row "
+        "counts once for every class if there are more than two.",
         None,
         ge=2,
         le=50,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RUNGS = (10, 30, 90, 270, 810)
 """Numbers of rounds at which the loss on the first fold is kept, and trials are compared."""
+_FEWEST_ROUNDS = 10
+"""Rounds that a trial which must come to something has even when its time is up."""
 _BLOCKS = 5
 """Parts of a single validation fold whose spread says how noisy its score is."""
 
@@ -50,7 +52,8 @@ class Bars(msgspec.Struct, frozen=True):
 
 class Task(msgspec.Struct, frozen=True):
     """Everything a trial is made from. `folds` refers to the prepared folds, `known` are those scored before, `curve`
-    the losses of the first. `seconds` is the time it has, None for as much as it takes."""
+    the losses of the first. `seconds` is the time it has, None for as much as it takes; one that `must` come to
+    something is scored with the rounds and folds it has by then."""
 
     algorithm: str
     block: dict[str, Any]
@@ -65,15 +68,18 @@ class Task(msgspec.Struct, frozen=True):
     known: tuple[FoldScore, ...] = ()
     curve: dict[int, float] = {}
     seconds: float | None = None
+    must: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a trial ended. `folds` are the scores it has, `curve` the losses of its first fold by rung."""
+    """How a trial ended. `folds` are the scores it has, `curve` the losses of its first fold by rung. One that is not
+    `whole` would have come to something else with more time."""
 
     status: Literal["done", "stopped", "failed", "out of time"]
     folds: tuple[FoldScore, ...]
     curve: dict[int, float] = {}
     note: str = ""
+    whole: bool = True
 
 
 def verdict(
@@ -115,14 +121,14 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
     setting = Setting(task.task, task.classes, task.seed, task.threads, task.metric)
     scored, curve = list(task.known), dict(task.curve)
 
-    def late() -> bool:
-        return stopping() or time.monotonic() >= ends
+    def late(rounds: int) -> bool:
+        return stopping() or (time.monotonic() >= ends and rounds >= (_FEWEST_ROUNDS if task.must else 0))
 
     try:
         with limited_threads(task.threads):
             while (end := verdict(scored, curve, folds.count, task.bars, measure)) is None:
-                if late():
-                    return Outcome("out of time", tuple(scored), curve)
+                if stopping() or (time.monotonic() >= ends and (scored or not task.must)):
+                    return _late(task, scored, curve, stopping())
                 watch = _Watch(late, task.bars.losses if not scored else {})
                 started = time.perf_counter()
                 fold = folds.fold(algorithm.FORM, len(scored))
@@ -130,19 +136,28 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
                 fit = algorithm.fit(task.params, fold.train, replace(setting, watch=watch), fold.validation)
                 if not scored:
                     curve = watch.curve
-                if watch.late:
-                    return Outcome("out of time", tuple(scored), curve)
-                if watch.behind:
+                if watch.late and (stopping() or not task.must or scored):
+                    return _late(task, scored, curve, stopping())
+                if watch.behind and not watch.late:
                     continue  # the verdict says so
                 value, noise = _score(fit.estimator, fold.validation, folds, measure, alone=folds.count == 1)
                 seconds = round(time.perf_counter() - started, 4)
                 scored.append(FoldScore(value, seconds, dict(fit.learned), noise))
+                if watch.late:
+                    return _late(task, scored, curve, False)
     except StageError:
         raise
     except Exception as error:  # whatever an algorithm does with unfortunate parameters
         said = str(error).splitlines()[0] if str(error) else ""
         return Outcome("failed", tuple(scored), curve, f"{type(error).__name__}: {said}")
     return end
+
+
+def _late(task: Task, scored: Sequence[FoldScore], curve: dict[int, float], stopped: bool) -> Outcome:
+    """How a trial ends whose time is up."""
+    if task.must and not stopped and any(math.isfinite(fold.score) for fold in scored):
+        return Outcome("done", tuple(scored), curve, "cut short by the time limit", whole=False)
+    return Outcome("out of time", tuple(scored), curve)
 
 
 _loading = threading.Lock()
@@ -160,7 +175,7 @@ def _load(modules: Sequence[str]) -> None:
 class _Watch:
     """Looks at each round of a fit: keeps the loss at the rungs, and stops it when it is behind or out of time."""
 
-    def __init__(self, late: Callable[[], bool], bars: dict[int, float]) -> None:
+    def __init__(self, late: Callable[[int], bool], bars: dict[int, float]) -> None:
         self._late, self._bars = late, bars
         self.curve: dict[int, float] = {}
         self.late = self.behind = False
@@ -169,7 +184,7 @@ class _Watch:
         if rounds in RUNGS and math.isfinite(loss):
             self.curve[rounds] = float(loss)
             self.behind = loss > self._bars.get(rounds, math.inf)
-        self.late = self.late or self._late()
+        self.late = self.late or self._late(rounds)
         return self.late or self.behind
 
 
