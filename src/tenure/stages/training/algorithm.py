@@ -134,6 +134,9 @@ class Algorithm(SpecModel, ABC):
         from."""
         return self.model_dump(mode="json", exclude={"search_space"}, exclude_defaults=True, by_alias=True)
 
+    def check_rows(self, count: int) -> None:
+        """Raise StageError for more rows than the algorithm takes; asked before a search begins."""
+
     @abstractmethod
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Fit to rows. `validation` rows may decide when to stop and are not learned from."""

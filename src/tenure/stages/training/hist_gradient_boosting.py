@@ -58,8 +58,8 @@ class HistGradientBoosting(Algorithm):
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
     MODULES: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
-    # Chosen greedily, as Salinas and Erickson do for TabRepo (arXiv 2311.02971): of some 25 candidates fitted to 20
-    # public tables, first the one with the least validation loss for its time, then whichever adds most to the others.
+    # Chosen greedily, as Salinas and Erickson do for TabRepo (arXiv 2311.02971), of some 25 candidates fitted to 20
+    # public tables: what has the least validation loss for its time, then what adds most to the others.
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
         ("learning_rate", "max_leaf_nodes", "min_samples_leaf", "l2_regularization", "max_features"),
         (0.1, 15, 40, 0.01, 1.0),

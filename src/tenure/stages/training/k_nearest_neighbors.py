@@ -56,6 +56,16 @@ class KNearestNeighbors(Algorithm):
     COST: ClassVar[float] = 3.0
     MISSING_VALUES: ClassVar[bool] = False
 
+    def check_rows(self, count: int) -> None:
+        """No more than `max_rows`."""
+        if count > self.max_rows:
+            raise StageError(
+                "too many rows for the algorithm",
+                f"k_nearest_neighbors would keep all {count:,} rows; max_rows is {self.max_rows:,}",
+                "raise max_rows, or remove the algorithm",
+                path=("training", "algorithms", "k_nearest_neighbors", "max_rows"),
+            )
+
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Keep the rows. Rows that weigh nothing are left out; other weights make no difference."""
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -63,13 +73,6 @@ class KNearestNeighbors(Algorithm):
         matrix, target = rows.matrix, rows.target
         if rows.weights is not None and not rows.weights.all():
             matrix, target = matrix[rows.weights > 0], target[rows.weights > 0]
-        if len(matrix) > self.max_rows:
-            raise StageError(
-                "too many rows for the algorithm",
-                f"k_nearest_neighbors would keep all {len(matrix):,} rows; max_rows is {self.max_rows:,}",
-                "raise max_rows, or remove the algorithm",
-                path=("training", "algorithms", "k_nearest_neighbors", "max_rows"),
-            )
         kind = KNeighborsRegressor if setting.task == "regression" else KNeighborsClassifier
         estimator = kind(
             n_neighbors=min(int(params["n_neighbors"]), len(matrix)),

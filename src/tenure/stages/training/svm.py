@@ -67,18 +67,22 @@ class Svm(Algorithm):
     COST: ClassVar[float] = 12.0
     MISSING_VALUES: ClassVar[bool] = False
 
+    def check_rows(self, count: int) -> None:
+        """No more than `max_rows`, where the kernel rbf may be drawn."""
+        kernel = self.search_space.kernel
+        if count > self.max_rows and kernel.nearest("rbf") == "rbf":
+            raise StageError(
+                "too many rows for the algorithm",
+                f"svm with the kernel rbf takes time that grows with the square of the rows; these are {count:,}, and "
+                f"max_rows is {self.max_rows:,}",
+                "write search_space: {kernel: linear}, raise max_rows, or remove the algorithm",
+                path=("training", "algorithms", "svm", "max_rows"),
+            )
+
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Fit the machine, and the sigmoid on decisions about rows it had not seen."""
         from sklearn.exceptions import ConvergenceWarning
 
-        if params["kernel"] == "rbf" and len(rows.matrix) > self.max_rows:
-            raise StageError(
-                "too many rows for the algorithm",
-                f"svm with the kernel rbf takes time that grows with the square of the rows; these are "
-                f"{len(rows.matrix):,}, and max_rows is {self.max_rows:,}",
-                "set search_space.kernel to {type: fixed, value: linear}, raise max_rows, or remove the algorithm",
-                path=("training", "algorithms", "svm", "max_rows"),
-            )
         with limited_threads(setting.threads), warnings.catch_warnings():
             # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -123,6 +127,8 @@ def _calibrated(classifier: Any, rows: Rows, seed: int) -> Any:
     fewest = int(np.unique(rows.target, return_counts=True)[1].min())
     if fewest < 2:
         fitted = classifier.fit(rows.matrix, rows.target, sample_weight=rows.weights)
-        return CalibratedClassifierCV(FrozenEstimator(fitted), cv=list(KFold(2).split(rows.matrix)), ensemble=False)
+        return CalibratedClassifierCV(
+            FrozenEstimator(fitted), cv=list(KFold(2).split(rows.matrix)), ensemble=False
+        )
     folds = StratifiedKFold(min(_CALIBRATION_FOLDS, fewest), shuffle=True, random_state=seed)
     return CalibratedClassifierCV(classifier, cv=folds, ensemble=False)

@@ -74,8 +74,8 @@ class Xgboost(Algorithm):
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
     MODULES: ClassVar[tuple[str, ...]] = ("xgboost",)
-    # Chosen greedily, as Salinas and Erickson do for TabRepo (arXiv 2311.02971): of some 25 candidates fitted to 20
-    # public tables, first the one with the least validation loss for its time, then whichever adds most to the others.
+    # Chosen greedily, as Salinas and Erickson do for TabRepo (arXiv 2311.02971), of some 25 candidates fitted to 20
+    # public tables: what has the least validation loss for its time, then what adds most to the others.
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = portfolio(
         ("learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda"),
         (0.2, 6, 2.0, 0.9, 0.7, 1.0),
