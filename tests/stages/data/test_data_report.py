@@ -99,6 +99,13 @@ def test_bins_from_a_sample_count_every_row(engine, monkeypatch):
     assert columns["age"].shown_counts.maximum == known.max()
 
 
+def test_of_very_many_rows_an_even_choice_is_counted(engine, monkeypatch):
+    monkeypatch.setattr("tenure.stages.data.statistics.MOST_COUNTED", 200)
+    columns = by_name(taken(engine, people())[1])
+    assert columns["age"].shown_counts.rows == 200
+    assert columns["age"].nulls == people()["age"].null_count
+
+
 def test_no_value_of_a_marked_column_or_of_texts_of_their_own_is_kept(engine):
     data = encode(taken(engine, people())[1])
     assert b"secret" not in data

@@ -1,7 +1,8 @@
 """What the data report shows of a snapshot: aggregates per column, computed batch by batch and small when done.
 
-Bins come from a sample of the rows, counts from all of them, so memory does not grow with the table. Columns marked as
-personal or sensitive, and texts of which most rows have their own, are counted, but no value of theirs is kept.
+Bins come from a sample of the rows, counts from all of them or from millions, so neither memory nor time grows without
+bound. Columns marked as personal or sensitive, and texts of which most rows have their own, are counted, but no value of
+theirs is kept.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 50_000
 """Rows from which bins are taken."""
+MOST_COUNTED = 5_000_000
+"""Rows that are counted in the bins; of more, an even choice. Missing and distinct values are counted in all rows."""
 MOST_ROWS = 1_000_000
 """Training rows that associations are computed from; of more, an even choice."""
 _SHOWN = 12
@@ -190,7 +193,8 @@ def _counted(
                 else bins
                 for key, bins in item.bins.items()
             }
-    for batch in table.batches(names):
+    every = -(-table.rows // MOST_COUNTED)
+    for batch in table.batches(names, f"WHERE n % {every} = 0" if every > 1 else ""):
         for name in names:
             found[name].update(batch.column(name))
     return found
