@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from tenure.core.errors import StageError
 from tenure.core.files import Stamp
 from tenure.stages.data import json_table, ledger, pieces, text_table
+from tenure.stages.data.arrival import compare
 from tenure.stages.data.engine import opened
 from tenure.stages.data.sources.csv import Csv
 from tenure.stages.data.sources.json import Json
@@ -235,3 +237,14 @@ def test_folders_that_say_nothing_or_too_much(tmp_path: Path) -> None:
     write(tmp_path / "a=1", p1="1,x\n")
     with pytest.raises(StageError, match="a column name is taken"):
         load(tmp_path, "*/*.csv", partitions=True)
+
+
+def test_a_plan_says_how_many_files_there_are(tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_text('{"a": 1}\n')
+    source = Json(type="json", path="*.jsonl")
+    before = source.fingerprint(tmp_path, None)
+    (tmp_path / "2.jsonl").write_text('{"a": 2}\n')
+    looked = compare(
+        {"s": before}, {"s": source.fingerprint(tmp_path, before)}, datetime(2026, 5, 3, tzinfo=UTC)
+    )
+    assert looked.sentences == ("s: other files (1 -> 2) since the snapshot of 03 May 2026.",)

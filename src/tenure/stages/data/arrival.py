@@ -64,7 +64,8 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if "version" in now:
         return f"version {now['version']} instead of {before.get('version')}"
     if "rows" not in before or "rows" not in now:
-        return "other content"
+        files, earlier = now.get("files", 1), before.get("files", 1)
+        return "other content" if files == earlier else f"other files ({earlier:,} -> {files:,})"
     more = now["rows"] - before["rows"]
     counts = f"({before['rows']:,} -> {now['rows']:,})"
     if more == 0:
