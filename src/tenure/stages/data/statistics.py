@@ -1,8 +1,8 @@
 """What the data report shows of a snapshot: aggregates per column, computed batch by batch and small when done.
 
 Bins come from a sample of the rows, counts from all of them or from millions, so neither memory nor time grows without
-bound. Columns marked as personal or sensitive, and texts of which most rows have their own, are counted, but no value of
-theirs is kept.
+bound. Columns marked as personal or sensitive, and texts of which most rows have their own, are counted, but no value
+of theirs is kept.
 """
 
 from __future__ import annotations
