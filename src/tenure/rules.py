@@ -143,6 +143,32 @@ def renamed_from_another_name(document: Model) -> Iterator[Finding]:
         )
 
 
+def value_gate_needs_values(document: Model) -> Iterator[Finding]:
+    """A gate cannot demand a value that nobody stated."""
+    stated = document.business is not None and document.business.value is not None
+    for position, gate in enumerate(document.evaluation.gates if document.evaluation else ()):
+        if gate.type == "value" and not stated:
+            yield Finding(
+                ("evaluation", "gates", position),
+                "A gate demands a value that nobody stated.",
+                "What the model is worth follows from business.value, which the spec does not have.",
+                "Add it, for instance: business: {value: {currency: USD, true_positive: 120, false_positive: -15}}",
+            )
+
+
+def gate_slices_exist(document: Model) -> Iterator[Finding]:
+    """A gate on all slices needs some."""
+    evaluation = document.evaluation
+    for position, gate in enumerate(evaluation.gates if evaluation else ()):
+        if gate.type == "metric" and gate.slices == "all" and evaluation and not evaluation.slices:
+            yield Finding(
+                ("evaluation", "gates", position, "slices"),
+                "A gate on all slices, and there are none.",
+                "`slices: all` means those of evaluation.slices, which is empty.",
+                "Add evaluation.slices, or name the slices in the gate.",
+            )
+
+
 RULES: tuple[Callable[[Model], Iterator[Finding]], ...] = (
     monitoring_needs_deployment,
     target_is_not_a_feature,
@@ -153,5 +179,7 @@ RULES: tuple[Callable[[Model], Iterator[Finding]], ...] = (
     numbers_have_no_classes,
     protected_is_not_retired,
     renamed_from_another_name,
+    value_gate_needs_values,
+    gate_slices_exist,
 )
 """Every rule across stages: adding one is a function and its name in this tuple."""

@@ -27,7 +27,11 @@ def card(adopted: dict[str, Any] | None = None, **texts: str) -> str:
                 "target": "kind",
                 "split": {"train": 90, "test": 30},
                 "time_range": None,
-                "columns": [{"name": "age", "sensitive": True}, {"name": "phone", "pii": True}, {"name": "kind"}],
+                "columns": [
+                    {"name": "age", "sensitive": True},
+                    {"name": "phone", "pii": True},
+                    {"name": "kind"},
+                ],
             },
         ),
         "training/search": record(

@@ -98,9 +98,7 @@ def _front_matter(
     yield ""
 
 
-def _data(
-    snapshot: Mapping[str, Any], data: Mapping[str, Any], agreed: Mapping[str, Any]
-) -> Iterator[str]:
+def _data(snapshot: Mapping[str, Any], data: Mapping[str, Any], agreed: Mapping[str, Any]) -> Iterator[str]:
     """The rows, where they come from, and what the contract of the data (`agreed`) says of their use."""
     yield "## Data"
     yield ""
@@ -259,8 +257,8 @@ def _business(business: Mapping[str, Any], report: Record | None) -> Iterator[st
         rows.append(
             (
                 f"Value of 1,000 predictions ({currency})",
-                f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])}); "
-                f"naive baseline {number(naive)}",
+                f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+                + f"; naive baseline {number(naive)}",
             )
         )
         gain = None if found["value"] is None or naive is None else found["value"] - naive
