@@ -57,8 +57,9 @@ def test_the_same_probabilities_as_scikit_learn(kind, classes):
     assert np.abs(ours - given).max() > 0.003
 
 
-def test_a_sigmoid_of_two_classes_is_what_scikit_learn_makes_of_the_log_odds():
-    model, matrix, codes = _model(2)
+@pytest.mark.parametrize("rows", [90, 900])
+def test_a_sigmoid_of_two_classes_is_what_scikit_learn_makes_of_the_log_odds(rows):
+    model, matrix, codes = _model(2, rows)
     theirs = CalibratedClassifierCV(FrozenEstimator(model), method="sigmoid").fit(matrix, codes)
     given = model.predict_proba(matrix)
     ours = fit_calibration("sigmoid", given, codes).apply(given)
