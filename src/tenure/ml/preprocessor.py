@@ -162,6 +162,21 @@ def unused_inputs(fitted: Preprocessor, recipe: Recipe) -> list[str]:
     return [name for name in recipe.features if name not in used]
 
 
+def selection_report(fitted: Sequence[Preprocessor], recipe: Recipe) -> dict[str, Any]:
+    """What a selection left of the features of one or several preprocessors (JSON-able); empty without a selection.
+
+    `unused` are features of the recipe that the model does not look at although callers send them.
+    """
+    if recipe.selection is None:
+        return {}
+    unused = [set(unused_inputs(item, recipe)) for item in fitted]
+    return {
+        "kept": list(dict.fromkeys(name for item in fitted for name, _ in item.names)),
+        "dropped": list(dict.fromkeys(name for item in fitted for name, _ in dropped_names(item))),
+        "unused": [name for name in recipe.features if all(name in names for names in unused)],
+    }
+
+
 def missing_values(recipe: Recipe, form: Form) -> bool:
     """Whether the matrix of a form may hold NaN: where numbers or timestamps are not completed."""
     return any(

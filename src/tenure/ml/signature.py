@@ -40,7 +40,7 @@ _INT64 = 2**63
 
 class InputColumn(msgspec.Struct, frozen=True, omit_defaults=True):
     """One field of a row. `categories` is None when there are too many to list; the range is that of the training
-    part, timestamps as ISO 8601 text."""
+    part, timestamps as ISO 8601 text. A `closed` field takes no category that is not listed."""
 
     name: str
     type: ColumnType
@@ -48,6 +48,7 @@ class InputColumn(msgspec.Struct, frozen=True, omit_defaults=True):
     categories: tuple[str, ...] | None = None
     minimum: float | str | None = None
     maximum: float | str | None = None
+    closed: bool = False
 
 
 class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,7 +67,7 @@ class RowError(msgspec.Struct, frozen=True):
 
     row: int
     field: str
-    code: Literal["missing", "null", "type", "not_finite", "unknown_field", "not_an_object"]
+    code: Literal["missing", "null", "type", "not_finite", "unknown_field", "not_an_object", "unseen"]
     message: str
 
 
@@ -137,7 +138,13 @@ def _check_field(
         errors.append(RowError(index, name, "type", text))
     elif column.type == "string":
         if column.categories is not None and parsed not in column.categories:
-            flags.append(Flag(index, name, "unseen"))
+            if column.closed:
+                close = difflib.get_close_matches(parsed, column.categories, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                text = f"{_shown(parsed)} is no value of {name!r} that the model knows{hint}"
+                errors.append(RowError(index, name, "unseen", text))
+            else:
+                flags.append(Flag(index, name, "unseen"))
     elif column.type == "number" or column.type == "integer":
         low, high = column.minimum, column.maximum
         if (low is not None and parsed < low) or (high is not None and parsed > high):

@@ -53,7 +53,7 @@ class Leakage(SpecModel):
     limit: float | None = field(
         Effect.RETRAIN,
         "From which score on one feature is too good, on held-out rows: the AUC for two classes, the balanced accuracy "
-        "for more, R2 for numbers (the worst 2 % of rows left out). Without it 0.995 for classes and 0.999 for numbers.",
+        "for more, R2 for numbers (but for the worst 2 % of rows). Default 0.995 for classes and 0.999 for numbers.",
         None,
         gt=0.5,
         le=1.0,

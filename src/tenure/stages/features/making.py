@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 """Categories of an input that the signature lists; with more, unseen ones are not told apart."""
+MOST_CLOSED = 1000
+"""Categories that the signature lists where it takes no others."""
 
 _IDENTIFIER = re.compile(r"(^|_)(id|uuid|guid|key|index|rowid)$|^unnamed", re.IGNORECASE)
 _FEW_ROWS = 20
@@ -38,7 +40,7 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     from tenure.ml.signature import Signature
     from tenure.ml.snapshot import PART, read_parts, target_codes, target_values
     from tenure.stages.features.leakage import examine
-    from tenure.stages.features.treating import interactions_of, treatments_of
+    from tenure.stages.features.treating import closed_columns, interactions_of, treatments_of
 
     snapshot = context.records["data/snapshot"]
     facts = snapshot.value
@@ -63,8 +65,10 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     computed = derive(recipe, table)
     chosen = {name: kinds[name] for name in (*raw, *(column.name for column in derived))}
     treatments = treatments_of(features, chosen, interactions, computed, notes)
+    closed = closed_columns(features, chosen, treatments)
     recipe = msgspec.structs.replace(
         recipe,
+        inputs=tuple(_closed(column, table) if column.name in closed else column for column in inputs),
         treatments=treatments,
         selection=None if features.selection is None else config_of(features.selection),
     )
@@ -221,3 +225,19 @@ def _input(name: str, kind: ColumnType, nullable: bool, table: pa.Table) -> Inpu
     if kind == "timestamp":
         return InputColumn(name, kind, nullable, minimum=low.isoformat(), maximum=high.isoformat())
     return InputColumn(name, kind, nullable, minimum=low, maximum=high)
+
+
+def _closed(column: InputColumn, table: pa.Table) -> InputColumn:
+    """An input that takes no category but those of the training part. Raises StageError when they are too many."""
+    import msgspec
+    import pyarrow.compute as pc
+
+    values = pc.unique(table.column(column.name).drop_null()).to_pylist()
+    if len(values) > MOST_CLOSED:
+        raise StageError(
+            "a column has too many categories to refuse others",
+            f"column {column.name!r} has {len(values):,} in the training part; up to {MOST_CLOSED:,} can be listed",
+            "choose unseen: other for it, under features: columns",
+            path=("features", "categorical", "unseen"),
+        )
+    return msgspec.structs.replace(column, categories=tuple(sorted(values)), closed=True)

@@ -111,6 +111,24 @@ def treatments_of(
     return tuple(treatments)
 
 
+def closed_columns(
+    features: Features, chosen: Mapping[str, ColumnType], treatments: Sequence[Treatment]
+) -> set[str]:
+    """Text columns treated as categories for which one that was never seen is to be refused."""
+    encoded = {
+        treatment.column
+        for treatment in treatments
+        if treatment.linear and treatment.reads == "text" and treatment.linear[0]["type"] != "tfidf"
+    }
+    return {
+        name
+        for name, kind in chosen.items()
+        if kind == "string"
+        and name in encoded
+        and features.columns.get(name, ColumnFeatures()).categorical(features.categorical).unseen == "error"
+    }
+
+
 def _given(name: str, kind: ColumnType, own: ColumnFeatures) -> list[Treatment]:
     assert own.transforms is not None
     reads = own.transforms[0].TAKES
