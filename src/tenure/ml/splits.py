@@ -82,7 +82,8 @@ def of_groups(
     free = _shuffled(len(sizes), seed).tolist()
     rows = int(sizes.sum())
     for position, (part, share) in enumerate(wanted):
-        goal, taken, kept = share * rows, 0, []
+        goal, taken = share * rows, 0
+        kept: list[int] = []
         parts_left = (
             len(wanted) - position
         )  # Parts that need one of the groups that are left, training among them.

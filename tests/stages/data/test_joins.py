@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute
@@ -17,7 +17,8 @@ from tenure.stages.data import joining
 from tenure.stages.data.engine import Engine
 from tenure.stages.data.joins import Join
 from tenure.stages.data.section import Data
-from tenure.stages.data.sources import Csv
+from tenure.stages.data.sources import Csv, Source
+from tenure.stages.data.sources.timed import Timed
 
 FLIGHTS = pa.table({"flight": [3, 1, 2, 4], "tail": ["b", "a", None, "z"], "year": [2013] * 4})
 PLANES = pa.table({"tail": ["a", "b", "c"], "year": [1999, 2004, 2010]})
@@ -514,3 +515,9 @@ def test_columns_may_be_called_like_anything(engine: Engine) -> None:
     assert [table[f"sum of {name}"].to_pylist()[0] for name in names] == [4] * len(names)
     table, _ = join_all(engine, tables, [Join.model_validate(BY_TIME)], scores=TIMED)
     assert [table[name].to_pylist()[0] for name in names] == [3] * len(names)
+
+
+def test_every_source_can_say_when_its_rows_happened_and_arrived() -> None:
+    kinds = get_args(get_args(Source)[0])
+    assert len(kinds) >= 4
+    assert all(issubclass(kind, Timed) for kind in kinds)

@@ -254,13 +254,9 @@ def _business(business: Mapping[str, Any], report: Record | None) -> Iterator[st
         name = "value_per_1000"
         found = report.value["metrics"][name]
         naive = _value_of(report.value["baseline"], name)
-        rows.append(
-            (
-                f"Value of 1,000 predictions ({currency})",
-                f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
-                + f"; naive baseline {number(naive)}",
-            )
-        )
+        ends = f"{number(found['low'])} to {number(found['high'])}"
+        amount = f"{number(found['value'])} ({ends}); naive baseline {number(naive)}"
+        rows.append((f"Value of 1,000 predictions ({currency})", amount))
         gain = None if found["value"] is None or naive is None else found["value"] - naive
         if cost is not None and gain is not None:
             pays = f"from {math.ceil(1000 * cost / gain):,} predictions a month" if gain > 0 else "never"
