@@ -98,8 +98,10 @@ def _fetch_s3(found: RemoteObject, file: Path) -> None:
     bucket, key = _bucket_and_key(found.url)
     config, store = _opened(bucket)
     try:
+        answer = store.get(key)
+        _refuse_changed(found, _described(bucket, answer.meta))
         with file.open("wb") as stream:
-            for piece in store.get(key).stream(min_chunk_size=_PIECE):
+            for piece in answer.stream(min_chunk_size=_PIECE):
                 stream.write(piece)
     except FileNotFoundError as error:
         raise _missing(found.url) from error
@@ -167,12 +169,25 @@ def _look_up_http(url: str) -> RemoteObject:
             "Name one file, or give each file a source of its own.",
         )
     with _request(url, "HEAD") as answer:
-        size, modified = answer.headers.get("Content-Length"), answer.headers.get("Last-Modified")
-        return RemoteObject(
-            url,
-            int(size) if size and size.isdigit() else None,
-            answer.headers.get("ETag"),
-            _moment(modified),
+        return _said(url, answer)
+
+
+def _said(url: str, answer: HTTPResponse) -> RemoteObject:
+    """What the headers of an answer say."""
+    size = answer.headers.get("Content-Length")
+    return RemoteObject(
+        url,
+        int(size) if size and size.isdigit() else None,
+        answer.headers.get("ETag"),
+        _moment(answer.headers.get("Last-Modified")),
+    )
+
+
+def _refuse_changed(looked_up: RemoteObject, now: RemoteObject) -> None:
+    pairs = ((looked_up.tag, now.tag), (looked_up.modified, now.modified))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        raise ArtifactError(
+            "The object changed while it was read.", f"{now.url} was written to.", "Run the command again."
         )
 
 
@@ -187,6 +202,7 @@ def _moment(text: str | None) -> float | None:
 
 def _fetch_http(found: RemoteObject, file: Path) -> None:
     with _request(found.url, "GET") as answer, file.open("wb") as stream:
+        _refuse_changed(found, _said(found.url, answer))
         expected = answer.headers.get("Content-Length")
         try:
             shutil.copyfileobj(answer, stream, _PIECE)

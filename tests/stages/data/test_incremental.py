@@ -248,3 +248,26 @@ def test_a_plan_says_how_many_files_there_are(tmp_path: Path) -> None:
         {"s": before}, {"s": source.fingerprint(tmp_path, before)}, datetime(2026, 5, 3, tzinfo=UTC)
     )
     assert looked.sentences == ("s: other files (1 -> 2) since the snapshot of 03 May 2026.",)
+
+
+def test_a_file_that_is_written_to_while_it_is_parsed_is_not_remembered(
+    tmp_path: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, p1="1,x\n", p2="2,y\n")
+    real = text_table.read
+
+    def slow(engine: Any, file: Path, shown: str, **given: Any) -> Any:
+        if file.name == "p2.csv":
+            write(tmp_path, p2="22,new\n")
+        return real(engine, file, shown, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(text_table, "read", slow)
+        with pytest.raises(StageError) as caught:
+            load(tmp_path)
+    assert (caught.value.summary, caught.value.detail) == (
+        "a source changed while it was read",
+        "p2.csv was written to",
+    )
+    write(tmp_path, p2="2,y\n")
+    assert load(tmp_path) == {"a": [1, 2], "b": ["x", "y"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -213,3 +214,16 @@ def test_keys_that_are_refused_are_not_shown(
 
 def test_what_is_on_a_server_is_asked_for_with_every_plan(tmp_path: Path) -> None:
     assert Csv(type="csv", path="s3://models/rows.csv").looks_at is None
+
+
+def test_a_file_that_changes_between_look_and_fetch(site: Site, bucket: Any, tmp_path: Path) -> None:
+    (site.folder / "r.csv").write_text("a,b\n1,x\n")
+    for put, url in (
+        ((site.folder / "r.csv").write_text, site.url("r.csv")),
+        (lambda text: bucket("r.csv", text), bucket("r.csv", "a,b\n1,x\n")),
+    ):
+        (found,) = remote.look_up(url)
+        put("a,b\n2,more\n")
+        os.utime(site.folder / "r.csv", (1, 1))
+        with pytest.raises(ArtifactError, match="changed while it was read"):
+            remote.fetch(found, tmp_path / "copy")

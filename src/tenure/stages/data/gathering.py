@@ -20,7 +20,7 @@ from tenure.stages.data.engine import SQL_TYPES, Engine, literal
 from tenure.stages.data.ledger import Entry, Ledger, Parse
 from tenure.stages.data.loading import Loaded, no_model_can_use
 from tenure.stages.data.lookup import Where
-from tenure.stages.data.pieces import Piece, local, partitions
+from tenure.stages.data.pieces import Piece, local, partitions, refuse_changed
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType
@@ -147,6 +147,7 @@ def _parsed(
     raw = folder / ("raw" + "".join(Path(piece.name).suffixes[-2:]))
     loaded = read(local(piece, raw, where), piece.name, types)
     raw.unlink(missing_ok=True)
+    refuse_changed(piece, where)
     table = loaded.table
     (counts,) = table.query(", ".join(f"count({column.sql})" for column in table.columns))
     file = folder / f"{digest([piece.name, key]).removeprefix('sha256:')}.parquet"

@@ -16,13 +16,12 @@ import msgspec
 from tenure.artifacts.remote import RemoteObject, fetch, is_url, look_up
 from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, StageError
-from tenure.core.files import find, now_ns, settled, stamp
+from tenure.core.files import Stamp, find, now_ns, settled, stamp
 from tenure.stages.data import files
 from tenure.stages.data.ledger import Entry, Ledger, stamp_to_keep
 from tenure.stages.data.lookup import Where
 
 if TYPE_CHECKING:
-    from tenure.core.files import Stamp
     from tenure.ml.signature import ColumnType
 
 _PARTITION = re.compile(r"([^=/]+)=([^/]*)")
@@ -31,11 +30,12 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 class Piece(msgspec.Struct, frozen=True):
     """One file of a source: the name it is shown by, its content's identity (None when that is not known before it is
-    read), and the file, or what the server says of it."""
+    read), and the file with the stamp it had then, or what the server says of it."""
 
     name: str
     identity: str | None
     file: Path | None = None
+    stamp: Stamp | None = None
     remote: RemoteObject | None = None
 
 
@@ -57,10 +57,26 @@ def locate(project: Path, pattern: str, ledger: Ledger, where: Where) -> list[Pi
     pieces = []
     for file in files.require(project, pattern, where):
         name = files.shown(file, project)
+        now = stamp(str(file))
         entry = _entry(file, name, ledger)
         ledger.note(name, entry)
-        pieces.append(Piece(name, entry.identity, file))
+        pieces.append(Piece(name, entry.identity, file, now))
     return pieces
+
+
+def refuse_changed(piece: Piece, where: Where) -> None:
+    """Raises StageError when a file was written to since it was located: what was read is not what is remembered."""
+    try:
+        same = piece.file is None or stamp(str(piece.file)) == piece.stamp
+    except OSError:
+        same = False
+    if not same:
+        raise StageError(
+            "a source changed while it was read",
+            f"{piece.name} was written to",
+            "run the command again",
+            path=(*where, "path"),
+        )
 
 
 def local(piece: Piece, copy: Path, where: Where) -> Path:
