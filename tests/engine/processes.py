@@ -16,7 +16,7 @@ from tests.engine.projects import NOW
 from tenure.engine import compiling
 from tenure.engine import project as engine
 from tenure.engine.project import Project
-from tenure.stages.training import search
+from tenure.stages.training import loop
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -160,15 +160,15 @@ def tried_by(apply: Callable[[], Any], project: Project) -> tuple[list[Any], lis
     }
     before = [dict(trial.params) for trial in project.store.trials(fingerprint)]
     tried: list[Any] = []
-    one = search.run_trial
+    one = loop.run_trial
 
     def counted(task: Any, stopping: Any) -> Any:
         tried.append(dict(task.params))
         return one(task, stopping)
 
-    search.run_trial = counted
+    loop.run_trial = counted
     try:
         apply()
     finally:
-        search.run_trial = one
+        loop.run_trial = one
     return before, tried

@@ -14,7 +14,7 @@ from tests.stages.lab import Lab
 from tenure.core.errors import Interrupted, StageError
 from tenure.core.events import Note
 from tenure.executors.local import LocalExecutor
-from tenure.stages.training import search
+from tenure.stages.training import loop, search
 from tenure.stages.training.ridge import Ridge
 from tenure.stages.training.section import Training
 from tenure.stages.training.trying import run_trial
@@ -108,7 +108,7 @@ def test_the_order_in_which_trials_end_changes_nothing(lab, early, monkeypatch):
         other = elsewhere(lab, f"other {seed}")
         other.executor = Whimsical(3, seed)
         # What is held back at the end is done while it is waited for.
-        monkeypatch.setattr(search, "wait", other.executor.wait)
+        monkeypatch.setattr(loop, "wait", other.executor.wait)
         assert other.search(**block).digest == first.digest
         assert told(other) == told(lab)
 
@@ -144,7 +144,7 @@ def test_folds_leave_nothing_behind(lab):
 def counted(monkeypatch):
     tried = []
     monkeypatch.setattr(
-        search, "run_trial", lambda task, stopping: tried.append(task) or run_trial(task, stopping)
+        loop, "run_trial", lambda task, stopping: tried.append(task) or run_trial(task, stopping)
     )
     return tried
 
@@ -311,7 +311,7 @@ def test_a_trial_that_takes_too_long_is_stopped_and_the_search_goes_on(lab, with
     with_a(_Rounds)
     value = lab.search(
         algorithms={"ridge": {}, "logistic_regression": {}},
-        limits={"max_trials": 5, "trial_timeout": "200ms"},
+        limits={"max_trials": 3, "trial_timeout": "2s"},
     ).value
     assert (value["algorithm"], value["ended_by"]) == ("logistic_regression", "max_trials")
     (kept,) = lab.trials.kept.values()
@@ -319,7 +319,8 @@ def test_a_trial_that_takes_too_long_is_stopped_and_the_search_goes_on(lab, with
 
 
 def test_one_that_does_not_ask_is_left_behind(lab, with_a, monkeypatch):
-    monkeypatch.setattr(search, "_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "_LOADING_SECONDS", 0.2)
     with_a(_Slow)
     with pytest.raises(StageError, match="no trial of the search was finished") as caught:
         lab.search(algorithms={"ridge": {}}, limits={"max_trials": 2, "trial_timeout": "100ms"})
