@@ -8,8 +8,11 @@ data/snapshot     value: rows, columns [{name, type, nullable, empty?, sensitive
                   leakage [{kind, sentence, rows, blocks}]
                   artifacts: snapshot (Parquet, column `__split__` = train|validation|test), profile, statistics (JSON)
 features/recipe   value: task, target, classes, signature, notes          artifacts: recipe (JSON)
-training/search   value: algorithm, params, score, metric, trials         artifacts: trials (JSON)
-training/model    value: algorithm, params, size, seconds                 artifacts: the files of ml/predictor.py
+training/search   value: algorithm, params, score, metric, trials; nested, weighed where asked for
+                  artifacts: trials (JSON)
+training/model    value: algorithm, params, size, seconds, milliseconds; calibration, decision_threshold, intervals and
+                  ensemble where asked for
+                  artifacts: the files of ml/predictor.py; out_of_fold (Parquet) and curves (JSON), no part of its digest
 evaluation/report value: passed, failed, waived, gates, primary, metrics, baseline, champion, worst_slices, fairness,
                   explanation, test_part; holds_until and holds_because (`plan/expiry.py`) where it relies on a waiver
                   artifacts: report (JSON)
