@@ -12,7 +12,7 @@ training/search   value: algorithm, params, score, metric, trials; nested, weigh
                   artifacts: trials (JSON)
 training/model    value: algorithm, params, size, seconds, milliseconds; calibration, decision_threshold, intervals and
                   ensemble where asked for
-                  artifacts: the files of ml/predictor.py; out_of_fold (Parquet) and curves (JSON), no part of its digest
+                  artifacts: the files of ml/predictor.py; out_of_fold and curves, no part of its digest
 evaluation/report value: passed, failed, waived, gates, primary, metrics, baseline, champion, worst_slices, fairness,
                   explanation, test_part; holds_until and holds_because (`plan/expiry.py`) where it relies on a waiver
                   artifacts: report (JSON)
