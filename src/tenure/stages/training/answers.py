@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
-from tenure.ml.decision import OUTCOMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +145,7 @@ def _threshold(
     said: npt.NDArray[np.float64] | None,
     positive: npt.NDArray[np.bool_] | None,
 ) -> tuple[float, dict[str, Any], list[dict[str, float]]]:
-    from tenure.ml.decision import best_by_metric, best_by_value, outcomes
+    from tenure.ml.decision import OUTCOMES, best_by_metric, best_by_value, outcomes
 
     if wanted.type == "fixed":
         assert isinstance(wanted.value, float)
