@@ -49,4 +49,6 @@ def _standard(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     import numpy as np
 
     spread = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    centred: npt.NDArray[np.float64] = values - values.mean(axis=0)
+    centred /= np.where(spread > 0, spread, 1.0)
+    return centred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenure.core.effect import Effect
@@ -68,4 +69,4 @@ def _information(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> fl
     seen = joint > 0
     plain = float((joint[seen] * np.log(joint[seen] / expected[seen])).sum() / rows)
     freedom = float(((first > 0).sum() - 1) * ((second > 0).sum() - 1))
-    return plain - (freedom + 2.0 * (2.0 * freedom) ** 0.5) / (2.0 * float(rows))
+    return plain - (freedom + 2.0 * math.sqrt(2.0 * freedom)) / (2.0 * float(rows))

@@ -72,7 +72,8 @@ class CategoryTransform(Transform):
 
     def codes(self, values: Text, learned: Learned) -> npt.NDArray[np.int64]:
         """The code of each row (rows,)."""
-        return _coder(self, learned)(values)
+        codes: npt.NDArray[np.int64] = _coder(self, learned)(values)
+        return codes
 
     def learn(self, codes: npt.NDArray[np.int64], learned: Learned, target: Target | None) -> Learned:
         """What the encoding learns besides the categories; nothing where codes are enough."""
@@ -90,7 +91,7 @@ class CategoryTransform(Transform):
 
 def code_count(learned: Learned) -> int:
     """How many codes there are, -1 not counted."""
-    return len(learned["categories"]) + learned["other"] + learned["missing"]
+    return len(learned["categories"]) + bool(learned["other"]) + bool(learned["missing"])
 
 
 def code_names(learned: Learned) -> list[str]:

@@ -10,6 +10,7 @@ from tenure.ml.transforms.categories import CategoryTransform, code_count
 from tenure.spec.base import field
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -27,8 +28,9 @@ class Frequency(CategoryTransform):
         shares = np.bincount(known, minlength=code_count(learned)) / max(1, len(codes))
         return {"shares": shares}
 
-    def encoded(self, codes: Any, learned: Learned) -> npt.NDArray[Any]:
+    def encoded(self, codes: npt.NDArray[np.int64], learned: Learned) -> npt.NDArray[Any]:
         """Shares (rows, 1)."""
         import numpy as np
 
-        return np.append(learned["shares"], 0.0)[codes][:, None]
+        shares: npt.NDArray[Any] = np.append(learned["shares"], 0.0)
+        return shares[codes][:, None]

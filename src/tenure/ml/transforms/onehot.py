@@ -11,6 +11,7 @@ from tenure.ml.transforms.categories import CategoryTransform, code_count, code_
 from tenure.spec.base import Share, field
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -31,11 +32,12 @@ class OneHot(CategoryTransform):
         le=1000,
     )
 
-    def encoded(self, codes: Any, learned: Learned) -> npt.NDArray[Any]:
+    def encoded(self, codes: npt.NDArray[np.int64], learned: Learned) -> npt.NDArray[Any]:
         """Zeros and ones (rows, codes)."""
         import numpy as np
 
-        return codes[:, None] == np.arange(code_count(learned))
+        columns: npt.NDArray[Any] = codes[:, None] == np.arange(code_count(learned))
+        return columns
 
     def names(self, columns: Sequence[str], learned: Learned) -> list[tuple[str, int]]:
         """`COLUMN=category`."""

@@ -10,6 +10,7 @@ from tenure.ml.transforms.categories import CategoryTransform, code_count
 from tenure.spec.base import field
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -35,8 +36,9 @@ class Ordinal(CategoryTransform):
             positions[np.argsort(-counts, kind="stable")] = np.arange(kept)
         return {"positions": positions.astype(np.float64)}
 
-    def encoded(self, codes: Any, learned: Learned) -> npt.NDArray[Any]:
+    def encoded(self, codes: npt.NDArray[np.int64], learned: Learned) -> npt.NDArray[Any]:
         """Positions (rows, 1)."""
         import numpy as np
 
-        return np.append(learned["positions"], -1.0)[codes][:, None]
+        positions: npt.NDArray[Any] = np.append(learned["positions"], -1.0)
+        return positions[codes][:, None]

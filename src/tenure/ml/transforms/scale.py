@@ -116,7 +116,7 @@ def _yeo_johnson(values: Any, exponent: Any) -> Any:
 
 def _by_rank(quantiles: Any) -> Action:
     import numpy as np
-    from scipy.special import ndtri  # type: ignore[import-untyped]
+    from scipy.special import ndtri
 
     shares = np.linspace(0, 1, len(quantiles))
     columns = [np.ascontiguousarray(column) for column in quantiles.T]

@@ -84,7 +84,7 @@ class Tfidf(Transform):
     def _components(self, values: Text, learned: Learned, target: Target | None) -> Any:
         """The directions of the greatest spread of the training rows, found without a dense matrix."""
         import numpy as np
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
         from sklearn.utils.extmath import randomized_svd
 
         weigh = self._weigher(learned)
@@ -154,9 +154,11 @@ class Tfidf(Transform):
             used, places = np.unique(values.codes, return_inverse=True)
             matrix = np.zeros((len(used), width))
             for row, code in enumerate(used.tolist()):
-                columns, weights = weigh(values.categories[code]) if code >= 0 else ((), ())
+                if code < 0:
+                    continue  # a missing text
+                columns, weights = weigh(values.categories[code])
                 if components is None:
-                    matrix[row, list(columns)] = weights
+                    matrix[row, columns] = weights
                 elif len(columns):
                     matrix[row] = (components[columns] * weights[:, None]).sum(axis=0)
             return matrix if len(used) == len(places) and (np.diff(places) > 0).all() else matrix[places]
