@@ -115,9 +115,11 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         )
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register(_VIEW, table)
+        # Hundreds of small queries over one table: stored once they are several times faster than over Arrow.
+        connection.register("given", table)
+        connection.execute(f"CREATE TABLE {_VIEW} AS SELECT * FROM given")
         every = max(1, table.num_rows // _MOST_SCORED)
-        connection.register(_SOME, table.take(list(range(0, table.num_rows, every))) if every > 1 else table)
+        connection.execute(f"CREATE VIEW {_SOME} AS SELECT * FROM {_VIEW} WHERE rowid % {every} = 0")
         facts = facts_of(connection, _VIEW, table)
         chosen = choose(facts, table, target)
         timestamp, timestamp_why = _event_time(facts, chosen.name)
