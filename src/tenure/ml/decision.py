@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tenure.ml.metric_names import ThresholdMetric
+
 Floats = npt.NDArray[np.float64]
 
-ThresholdMetric = Literal["accuracy", "balanced_accuracy", "f1", "f1_macro", "matthews_correlation"]
 OUTCOMES = ("true_positive", "false_positive", "false_negative", "true_negative")
 POINTS = 41
 """How many points of a curve are recorded."""

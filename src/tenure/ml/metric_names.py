@@ -50,3 +50,6 @@ MINIMIZED: frozenset[str] = frozenset(
     }
 )
 """Metrics of which less is better; of all others more is."""
+
+ThresholdMetric = Literal["accuracy", "balanced_accuracy", "f1", "f1_macro", "matthews_correlation"]
+"""Metrics that a decision threshold can maximize."""

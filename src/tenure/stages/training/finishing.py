@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
-from tenure.ml.decision import ThresholdMetric
+from tenure.ml.metric_names import ThresholdMetric
 from tenure.spec.base import FieldProblem, SpecModel, field
 
 
