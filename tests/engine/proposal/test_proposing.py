@@ -183,3 +183,9 @@ def test_exact_copies_are_dropped_unless_rows_must_agree(tmp_path):
     assert found.duplicates == 30
     few = [[i % 3, i % 5, chance.randint(0, 1)] for i in range(300)]
     assert propose(write(tmp_path / "few.csv", ["a", "b", "y"], few)).duplicates == 0
+
+
+def test_names_that_differ_in_case_only_are_refused(tmp_path):
+    with pytest.raises(TenureError, match="upper and lower case") as caught:
+        propose(write(tmp_path / "t.csv", ["Age", "age", "y"], [[i, i % 3, i % 2] for i in range(60)]))
+    assert "'Age' and 'age'" in caught.value.detail

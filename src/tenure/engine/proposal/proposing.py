@@ -113,6 +113,7 @@ def propose(file: Path, target: str | None = None) -> Proposal:
             f"at least {FEWEST_ROWS} rows and a column besides the target are needed.",
             "Bring more rows, or begin with an empty spec: tenure init DIR",
         )
+    _refuse_twins(table.column_names)
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
         # Hundreds of small queries over one table: stored once they are several times faster than over Arrow.
@@ -145,6 +146,19 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         key=_key(columns),
         duplicates=duplicates,
     )
+
+
+def _refuse_twins(names: list[str]) -> None:
+    """SQL, which the columns are looked at with, does not tell `Age` from `age`."""
+    first: dict[str, str] = {}
+    for name in names:
+        twin = first.setdefault(name.casefold(), name)
+        if twin != name:
+            raise TenureError(
+                "Two columns differ in upper and lower case only.",
+                f"They are called {twin!r} and {name!r}.",
+                "Rename one of them in the file.",
+            )
 
 
 def _event_time(facts: Mapping[str, Facts], target: str) -> tuple[str | None, str]:
