@@ -6,6 +6,8 @@ that was stopped continues where it was, with the same trials to come.
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,12 +156,13 @@ def _folder(context: StageContext) -> Iterator[Path]:
         with scratch() as folder:
             yield folder
         return
-    import tempfile
-
     context.cache.mkdir(parents=True, exist_ok=True)
     sweep(context.cache, "folds-*")
-    with tempfile.TemporaryDirectory(prefix="folds-", dir=context.cache, ignore_cleanup_errors=True) as name:
-        yield Path(name)
+    folder = context.cache / f"folds-{uuid.uuid4().hex}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _nothing(trials: Sequence[Trial]) -> StageError:
