@@ -33,6 +33,11 @@ def test_a_sound_document_has_no_findings() -> None:
             ("monitoring", "policies", 0, "do"),
         ),
         ({"retirement": {"successor": {"model": "flowers"}}}, ("retirement", "successor", "model")),
+        ({"evaluation": {"gates": [{"type": "value", "min_per_1000": 1}]}}, ("evaluation", "gates", 0)),
+        (
+            {"evaluation": {"gates": [{"metric": "accuracy", "min": 0.5, "slices": "all"}]}},
+            ("evaluation", "gates", 0, "slices"),
+        ),
         (
             {"retirement": {"criteria": [{"type": "performance", "signal": "speed", "below": 0.5}]}},
             ("retirement", "criteria", 0, "signal"),
