@@ -212,14 +212,14 @@ def write_tensors(
             }
         )
     if (ends := predictions.interval) is not None:
-        for name, values in ((LOW, ends.low), (HIGH, ends.high)):
+        for name, side in ((LOW, ends.low), (HIGH, ends.high)):
             if not asked.outputs or name in asked.outputs:
                 outputs.append(
                     {
                         "name": name,
-                        "shape": [len(values)],
+                        "shape": [len(side)],
                         "datatype": "FP64",
-                        "data": values.tolist(),
+                        "data": side.tolist(),
                         "parameters": {"confidence": ends.confidence},
                     }
                 )
