@@ -70,7 +70,8 @@ class Groups:
     def _sums(self, weights: Floats) -> Floats:
         if weights.shape[1] == 1:
             column = weights[:, 0] if self.values is None else weights[:, 0] * self.values
-            return np.bincount(self.codes, weights=column, minlength=self.count)[:, None]
+            sums: Floats = np.bincount(self.codes, weights=column, minlength=self.count).astype(np.float64)
+            return sums[:, None]
         if self._matrix is None:
             from scipy.sparse import csr_array
 
@@ -132,7 +133,8 @@ def top_3_accuracy(rows: Scored, weights: Floats) -> Floats:
         position = np.arange(probabilities.shape[1])
         true = probabilities[np.arange(len(rows.truth)), rows.truth][:, None]
         before = (probabilities > true) | ((probabilities == true) & (position > rows.truth[:, None]))
-        return (before.sum(axis=1) < 3).astype(np.float64)
+        hits: Floats = (before.sum(axis=1) < 3).astype(np.float64)
+        return hits
 
     return mean(rows.once("top_3", losses), weights)
 

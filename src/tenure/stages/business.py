@@ -38,7 +38,10 @@ class Value(SpecModel):
         Effect.EVALUATE, "What one false alarm is worth; a cost is negative.", None, examples=[-15]
     )
     false_negative: float | None = field(
-        Effect.EVALUATE, "What one positive that is missed is worth; a cost is negative.", None, examples=[-80]
+        Effect.EVALUATE,
+        "What one positive that is missed is worth; a cost is negative.",
+        None,
+        examples=[-80],
     )
     true_negative: float | None = field(
         Effect.EVALUATE, "What one negative that is left alone is worth.", None, examples=[0]

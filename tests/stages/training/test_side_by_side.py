@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from concurrent.futures import Future
 
 import numpy as np
@@ -15,6 +16,7 @@ from tenure.core.errors import Interrupted, StageError
 from tenure.core.events import Note
 from tenure.executors.local import LocalExecutor
 from tenure.stages.training import loop, search
+from tenure.stages.training.algorithm import quietly
 from tenure.stages.training.ridge import Ridge
 from tenure.stages.training.section import Training
 from tenure.stages.training.trying import run_trial
@@ -445,3 +447,17 @@ def test_when_time_is_up_before_anything_has_a_score_the_rounds_so_far_count(tmp
         ).value["cached"]
         == 0
     )
+
+
+def test_warnings_come_back_when_the_last_of_several_fits_ends():
+    """Filters of warnings belong to the process: fits side by side used to bring back each other's."""
+    before = list(warnings.filters)
+    first, second = quietly(), quietly()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    warnings.warn("a fit is under way", UserWarning, stacklevel=1)
+    second.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+    with pytest.raises(UserWarning):
+        warnings.warn("none is", UserWarning, stacklevel=1)

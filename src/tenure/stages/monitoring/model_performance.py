@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tenure.ml.metrics import Metric
-    from tenure.ml.resampling import Interval
     from tenure.ml.predictions import Predictions
     from tenure.ml.reference import Reference
+    from tenure.ml.resampling import Interval
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

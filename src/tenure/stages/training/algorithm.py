@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,4 +163,37 @@ def limited_threads(threads: int) -> Iterator[None]:
             _limited.threads = before
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Ignore what libraries warn of while they fit: a fit that is not quite at its optimum is still judged by its score
+    on rows it has not seen.
+
+    Warnings are ignored for the process, not for a thread: the first fit under way turns them off, and the last one
+    brings back what was before.
+    """
+    with _quiet.lock:
+        if _quiet.under_way == 0:
+            _quiet.before = warnings.catch_warnings()
+            _quiet.before.__enter__()
+            warnings.simplefilter("ignore")
+        _quiet.under_way += 1
+    try:
+        yield
+    finally:
+        with _quiet.lock:
+            _quiet.under_way -= 1
+            if _quiet.under_way == 0 and _quiet.before is not None:
+                _quiet.before.__exit__(None, None, None)
+
+
+@dataclass
+class _Quiet:
+    """How many fits are under way that warnings are off for, and what brings them back."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    under_way: int = 0
+    before: Any = None
+
+
+_quiet = _Quiet()
 _limited = threading.local()

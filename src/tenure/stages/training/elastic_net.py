@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads, quietly
 from tenure.stages.training.space import Dimension, Fixed, LogUniform, Takes, Uniform, Value
 
 
@@ -75,9 +74,6 @@ def spread_of(rows: Rows) -> float:
 
 def coordinate_descent(estimator: Any, rows: Rows, setting: Setting) -> Any:
     """The estimator, fitted."""
-    from sklearn.exceptions import ConvergenceWarning
 
-    with limited_threads(setting.threads), warnings.catch_warnings():
-        # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with limited_threads(setting.threads), quietly():
         return estimator.fit(rows.matrix, rows.target, rows.weights)

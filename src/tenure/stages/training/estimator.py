@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -13,7 +12,7 @@ from pydantic import model_validator
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import FieldProblem, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads, quietly
 from tenure.stages.training.estimator_class import parameters_of
 from tenure.stages.training.space import Choice, Dimension, Fixed, Value, counts
 
@@ -192,8 +191,7 @@ def _fitted(made: Any, rows: Rows, setting: Setting) -> Any:
                 path=(*_AT, "class"),
             )
         weights = {"sample_weight": rows.weights}
-    with limited_threads(setting.threads), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is judged by its score on rows it has not seen
+    with limited_threads(setting.threads), quietly():
         fitted = made.fit(rows.matrix, rows.target, **weights)
     if "n_jobs" in fitted.get_params(deep=False):
         # Several threads may add up in the order they finish, which changes the last digits.

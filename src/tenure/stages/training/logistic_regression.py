@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads, quietly
 from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Takes, Uniform, Value
 
 
@@ -59,7 +58,6 @@ class LogisticRegression(Algorithm):
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Fit with L-BFGS, or with SAGA where the penalty has corners; more than two classes are multinomial."""
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression as Estimator
 
         ratios = {"l2": 0.0, "l1": 1.0, "elasticnet": params.get("l1_ratio", 0.5)}
@@ -73,7 +71,5 @@ class LogisticRegression(Algorithm):
             max_iter=int(params["max_iter"]),
             random_state=setting.seed,
         )
-        with limited_threads(setting.threads), warnings.catch_warnings():
-            # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with limited_threads(setting.threads), quietly():
             return Fit(estimator.fit(rows.matrix, rows.target, rows.weights))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads, quietly
 from tenure.stages.training.space import Choice, Dimension, Fixed, Int, LogUniform, Takes, Value
 
 _LEFT_OVERS = ("_optimizer", "_random_state", "_no_improvement_count", "loss_curve_", "_best_coefs")
@@ -90,8 +89,7 @@ class Mlp(Algorithm):
         rounds = int(params.get("rounds", params["max_iter"]))
         first = {} if numbers else {"classes": np.arange(setting.classes)}
         best, best_at, kept = np.inf, 0, None
-        with limited_threads(setting.threads), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that more passes might be better
+        with limited_threads(setting.threads), quietly():
             for done in range(1, rounds + 1):
                 network.partial_fit(rows.matrix, target, sample_weight=rows.weights, **first)
                 first = {}

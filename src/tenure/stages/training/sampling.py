@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tenure.stages.training.algorithm import Algorithm
+from tenure.stages.training.algorithm import Algorithm, quietly
 from tenure.stages.training.space import Value
 
 if TYPE_CHECKING:
@@ -96,8 +95,7 @@ class Sampler:
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
             sampler: optuna.samplers.BaseSampler
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with quietly():
                 if self._kind == "tpe":
                     sampler = optuna.samplers.TPESampler(
                         seed=self._seed,
@@ -140,9 +138,7 @@ class Sampler:
             if not self._algorithm.counts(name, params):
                 continue
             distribution = dimension.distribution()
-            with warnings.catch_warnings():
-                # QMC draws what it has seen in no trial yet by itself, and says so.
-                warnings.simplefilter("ignore")
+            with quietly():  # QMC draws what it has seen in no trial yet by itself, and says so
                 params[name] = (
                     dimension.nearest(0) if distribution is None else _suggested(trial, name, distribution)
                 )

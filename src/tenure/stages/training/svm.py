@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads
+from tenure.stages.training.algorithm import Algorithm, Fit, Rows, Setting, limited_threads, quietly
 from tenure.stages.training.scaled_target import on_scaled_target
 from tenure.stages.training.space import Choice, Dimension, Fixed, LogUniform, Takes, Value
 
@@ -81,11 +80,8 @@ class Svm(Algorithm):
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Fit the machine, and the sigmoid on decisions about rows it had not seen."""
-        from sklearn.exceptions import ConvergenceWarning
 
-        with limited_threads(setting.threads), warnings.catch_warnings():
-            # A fit that is not quite at its optimum is still judged by its score on rows it has not seen.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with limited_threads(setting.threads), quietly():
             if setting.task == "regression":
                 estimator = on_scaled_target(_regressor(params, rows, setting.seed))
                 return Fit(estimator.fit(rows.matrix, rows.target, sample_weight=rows.weights))
