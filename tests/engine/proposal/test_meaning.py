@@ -67,6 +67,11 @@ def test_other_data_are_not_personal(name, values):
     assert meaning.personal(column(name, values)) is None
 
 
+def test_whether_somebody_has_one_is_not_personal():
+    assert meaning.personal(column("mobile_site_booking", [0, 1] * 9, "integer")) is None
+    assert meaning.personal(column("mobile", list(range(100)), "integer"))
+
+
 @pytest.mark.parametrize(
     ("name", "values", "what"),
     [
@@ -103,5 +108,8 @@ def test_identifiers_entities_and_texts():
     assert meaning.identifier(column("id_type", ["a", "b"] * 30)) is None
     assert meaning.entity(column("patient", [f"p{i % 30}" for i in range(90)]))
     assert not meaning.entity(column("patient", ["a", "b"] * 50))
+    # A code of few things is no entity: rows that share it are about the same kind, not about the same one.
+    assert not meaning.entity(column("vehicle_model_id", [i % 30 for i in range(900)], "integer"))
+    assert meaning.entity(column("device_id", [i % 300 for i in range(900)], "integer"))
     assert meaning.free_text(column("note", [f"{i} some words that make a text of it" for i in range(60)]))
     assert meaning.free_text(column("town", ["Delft", "Leiden"] * 40)) is None

@@ -58,6 +58,7 @@ def test_a_byte_order_mark_and_a_packed_file(tmp_path):
         ("Jan {d} 2024,{i}", "%b %d %Y"),
         ("{d:02}-Feb-2024,{i}", "%d-%b-%Y"),
         ('"March {d}, 2024",{i}', "%B %d, %Y"),
+        ("{m}/{d}/13 8:05,{i}", "%m/%d/%y %H:%M"),  # not in the year 13
     ],
 )
 def test_dates_in_other_formats(tmp_path, row, pattern):

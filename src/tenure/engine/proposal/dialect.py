@@ -184,7 +184,8 @@ def _formats_of(values: Sequence[str]) -> tuple[tuple[str, ...], bool] | None:
     ambiguous = False
     with duckdb.connect(":memory:") as connection:
         connection.register("dates", pa.table({"text": [value.strip() for value in values]}))
-        tests = ", ".join(["count(try_strptime(text, ?))"] * len(candidates))
+        # `%Y` takes 1/1/13 for the year 13, which nobody writes with two digits.
+        tests = ", ".join(["count(*) FILTER (year(try_strptime(text, ?)) >= 1000)"] * len(candidates))
         rest, left = "true", len(values)
         while left and len(chosen) < _MOST_FORMATS:
             query = f"SELECT {tests} FROM dates WHERE {rest}"
@@ -196,7 +197,7 @@ def _formats_of(values: Sequence[str]) -> tuple[tuple[str, ...], bool] | None:
                 swapped = best.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
                 ambiguous = swapped != best and counts.get(swapped) == counts[best]
             chosen.append(best)
-            rest += f" AND try_strptime(text, '{best}') IS NULL"
+            rest += f" AND coalesce(year(try_strptime(text, '{best}')), 0) < 1000"
             left -= counts[best]
     return (tuple(chosen), ambiguous) if not left else None
 

@@ -74,8 +74,10 @@ def personal(column: Facts) -> str | None:
     if column.known == 0:
         return None
     said = words(column.name)
+    # Yes or no is whether there is one, or by which way somebody came: `mobile_booking`.
+    flag = column.type != "string" and column.distinct <= 2
     for wanted in _PERSONAL_NAMES:
-        if wanted <= set(said):
+        if wanted <= set(said) and not flag:
             return "by its name"
     if said[-1:] == ("name",) and column.type == "string" and _share(column, _like_a_person) >= _LIKE:
         return "by its name, and values of several capitalised words"
@@ -114,9 +116,11 @@ def identifier(column: Facts) -> str | None:
 def entity(column: Facts) -> bool:
     """Whether a column names whom a row is about, and several rows are about the same one."""
     said = set(words(column.name))
+    # An id of nobody in particular, with few values, is a code: of a product, a shop, a kind of vehicle.
+    fewest = 20 if said & _ENTITIES else 200
     named = bool(said & _ENTITIES) or bool(said & {"id", "uuid", "guid"})
     plain = column.type in ("string", "integer") and column.nulls == 0
-    return named and plain and column.distinct >= 20 and column.rows >= 1.2 * column.distinct
+    return named and plain and column.distinct >= fewest and column.rows >= 1.2 * column.distinct
 
 
 def free_text(column: Facts) -> str | None:
