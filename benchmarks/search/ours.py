@@ -43,7 +43,7 @@ SEARCH = f"{MODEL}/training/search"
 
 def search(folder: Path, seconds: float) -> Found:
     """One run. `ready` is when the search began, with sources read, checked, split and recorded, and what importing
-    the libraries of its algorithms takes by itself: the peers have imported theirs, and read their rows, when they begin."""
+    the libraries of its algorithms takes by itself: the peers have imported theirs, and read their rows, by then."""
     about = json.loads((folder / "set.json").read_text())
     project = folder / "tenure"
     shutil.rmtree(project, ignore_errors=True)
