@@ -30,13 +30,13 @@ def test_it_is_learned_served_and_watched(
     project: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = "".join(f"c-{i},{i % 97},{'yes' if i % 97 > 40 else 'no'}\n" for i in range(CATEGORIES))
-    root = project(f"c,a,y\n{rows}", rest=f"features: {{include: [c, a]}}\n{SIGNALS}")
+    root = project(f"c,a,y\n{rows}", rest=f"features: {{include: [c, a], leakage: {{allow: [a]}}}}\n{SIGNALS}")
     began = time.monotonic()
     assert apply(root) == 0
     assert time.monotonic() - began < 60
 
     state = Project(root).state("m")
-    assert state.records["features/recipe"].value["features"] == ["a", "c"]
+    assert state.records["features/recipe"].value["features"] == ["c", "a"]
     stored = root / ".tenure/dev"
     assert sum(file.stat().st_size for file in stored.rglob("*") if file.is_file()) < 5_000_000
     assert max(len(json.dumps(record.value)) for record in state.records.values()) < 20_000
