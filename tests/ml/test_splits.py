@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.core.errors import StageError
-from tenure.ml.splits import PARTS, by_chance, folds, of_groups, within_classes
+from tenure.ml.splits import PARTS, by_chance, of_groups, within_classes
 
 
 def _days(count: int, per_day: int = 1) -> np.ndarray:
@@ -64,29 +64,3 @@ def test_large_groups_are_tested_too():
 def test_fewer_groups_than_parts():
     with pytest.raises(StageError, match="too few groups"):
         of_groups(np.array([5, 5]), test=0.2, validation=0.2)
-
-
-def test_folds_cover_every_row_once():
-    for kind in ("kfold", "stratified"):
-        cut = folds(kind, 4, 50, seed=2, codes=np.arange(50) % 3)
-        assert sorted(np.concatenate([validation for _, validation in cut]).tolist()) == list(range(50))
-        assert all(not set(train) & set(validation) for train, validation in cut)
-    with_classes = folds("stratified", 5, 50, seed=2, codes=(np.arange(50) < 10).astype(int))
-    assert [int((validation < 10).sum()) for _, validation in with_classes] == [2] * 5
-
-
-def test_time_series_folds_only_look_back():
-    times = _days(20, per_day=3)[np.random.default_rng(1).permutation(60)]
-    cut = folds("time_series", 4, 60, times=times)
-    assert len(cut) == 4
-    for train, validation in cut:
-        assert times[train].max() < times[validation].min()
-
-
-def test_too_few_rows_for_the_folds():
-    with pytest.raises(StageError, match="too few rows for cross-validation"):
-        folds("kfold", 5, 6)
-    with pytest.raises(StageError, match="too few rows of each class"):
-        folds("stratified", 5, 12, codes=np.arange(12) // 3)
-    with pytest.raises(StageError, match="need a timestamp"):
-        folds("time_series", 3, 30)

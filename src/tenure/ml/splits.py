@@ -1,19 +1,16 @@
-"""Which row is used for what: the frozen train/validation/test parts, and the folds of cross-validation."""
+"""Which row is used for what: the frozen train, validation and test parts."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tenure.core.errors import StageError
 
-FoldType = Literal["stratified", "kfold", "time_series"]
 Parts = npt.NDArray[np.uint8]
 """The part of every row, as a position in `PARTS`."""
-Fold = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 PARTS = ("train", "validation", "test")
 _TRAIN, _VALIDATION, _TEST = range(3)
@@ -130,66 +127,3 @@ def empty_part(part: str, rows: int) -> StageError:
         "add rows, or change the shares of the split",
         path=("data", "split"),
     )
-
-
-def folds(
-    kind: FoldType,
-    count: int,
-    rows: int,
-    *,
-    seed: int = 0,
-    codes: npt.NDArray[np.int64] | None = None,
-    times: npt.NDArray[np.datetime64] | None = None,
-) -> list[Fold]:
-    """`count` pairs of (training rows, validation rows).
-
-    `stratified` and `kfold` shuffle under the seed; `time_series` trains on the past and validates on what follows,
-    with rows of one instant on the same side. Raises StageError when the rows do not suffice.
-    """
-    from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
-
-    where = ("training", "cross_validation", "folds")
-    if rows < 2 * count:
-        raise StageError(
-            "too few rows for cross-validation",
-            f"{rows} training row(s) cannot be cut into {count} folds of at least two rows",
-            "add rows, or lower training.cross_validation.folds",
-            path=where,
-        )
-    index = np.arange(rows)
-    if kind == "time_series":
-        if times is None:
-            raise StageError(
-                "time_series folds need a timestamp",
-                "the data has no timestamp column, so there is no order to respect",
-                "set data.timestamp_column, or choose kfold or stratified",
-                path=("training", "cross_validation", "type"),
-            )
-        instants, position = np.unique(times, return_inverse=True)
-        if len(instants) <= count:
-            raise StageError(
-                "too few instants for time_series folds",
-                f"{len(instants)} distinct timestamp(s) cannot be cut into {count} folds",
-                "lower training.cross_validation.folds, or choose kfold or stratified",
-                path=where,
-            )
-        return [
-            (index[np.isin(position, past)], index[np.isin(position, future)])
-            for past, future in TimeSeriesSplit(n_splits=count).split(instants)
-        ]
-    if kind == "stratified":
-        if codes is None:
-            raise ValueError("stratified folds need the classes of the rows")
-        smallest = int(np.bincount(codes)[np.unique(codes)].max())
-        if smallest < count:
-            raise StageError(
-                "too few rows of each class for cross-validation",
-                f"the most frequent class has {smallest} row(s), fewer than the {count} folds",
-                "add rows, or lower training.cross_validation.folds",
-                path=where,
-            )
-        with warnings.catch_warnings():
-            # A class with fewer rows than folds is missing from some of them, which the metrics can live with.
-            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(index, codes))
-    return list(KFold(count, shuffle=True, random_state=seed).split(index))
