@@ -17,6 +17,9 @@ from tests.state.servers import ABSENT, VARIABLE, Server, postgres_server, progr
 settings.register_profile("tenure", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("tenure")
 
+# Output is as wide as in a pipe, whatever terminal the tests are started from.
+os.environ.pop("COLUMNS", None)
+
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

@@ -30,7 +30,9 @@ def test_it_is_learned_served_and_watched(
     project: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = "".join(f"c-{i},{i % 97},{'yes' if i % 97 > 40 else 'no'}\n" for i in range(CATEGORIES))
-    root = project(f"c,a,y\n{rows}", rest=f"features: {{include: [c, a], leakage: {{allow: [a]}}}}\n{SIGNALS}")
+    root = project(
+        f"c,a,y\n{rows}", rest=f"features: {{include: [c, a], leakage: {{allow: [a]}}}}\n{SIGNALS}"
+    )
     began = time.monotonic()
     assert apply(root) == 0
     assert time.monotonic() - began < 60

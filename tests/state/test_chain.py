@@ -136,7 +136,8 @@ def test_any_flipped_bit_of_an_export_is_found(data: st.DataObject) -> None:
         events = list(parse(bytes(exported).splitlines()))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return
-    assert verify(events, HEAD)
+    # `t` for `T` within a time is another way to write the same.
+    assert events == list(EVENTS) or verify(events, HEAD)
 
 
 def test_values_that_json_cannot_say_become_plain() -> None:

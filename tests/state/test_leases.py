@@ -86,7 +86,9 @@ def test_a_process_elsewhere_is_never_taken_for_dead(tmp_path: Path, place: dict
 
 
 @pytest.mark.parametrize(
-    "holder", [f"{this_process('ada')}", held_by(1), "ada", "ada@host", "@::", "a@b:c:d"]
+    "holder",
+    [f"{this_process('ada')}", held_by(1), "ada", "ada@host", "@::", "a@b:c:d"],
+    ids=["this process", "process 1", "no place", "no process", "empty", "no number"],
 )
 def test_living_and_unknown_holders_keep_their_lease(tmp_path: Path, holder: str) -> None:
     assert not taken_over(tmp_path / "s.db", holder)
