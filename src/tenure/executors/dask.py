@@ -106,18 +106,16 @@ class DaskExecutor:
         """Ask running work to stop, forget what was sent, and end the workers that were started here."""
         with self._lock:
             self._closed = True
-            client, cluster, left = self._client, self._cluster, list(self._asked)
-            self._client = self._cluster = None
-        if client is None:
-            return
-        self._client = client
+            left = list(self._asked)
         for future in left:
             self.cancel(future)
-        self._client = None
         self._sent.clear()  # and the scheduler forgets it
-        client.close(timeout=5)
-        if cluster is not None:
-            cluster.close(timeout=10)
+        if self._client is not None:
+            self._client.close(timeout=5)
+            self._client = None
+        if self._cluster is not None:
+            self._cluster.close(timeout=10)
+            self._cluster = None
 
     # ---- work ----------------------------------------------------------------------------------------------------
 
