@@ -231,8 +231,9 @@ def test_quotes_that_swallow_lines_name_the_line_where_they_begin(tmp_path: Path
     [
         (b"PK\x03\x04\x14\x00" + bytes(range(256)), "Excel", "save the table as CSV"),
         (b"PAR1" + bytes(99), "Parquet", "type: parquet"),
-        (gzip.compress(b"a,b\n1,2\n"), "gzip", ".gz"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "gzip", ".gz"),
     ],
+    ids=["excel", "parquet", "gzip"],
 )
 def test_files_of_another_format_are_called_what_they_are(
     tmp_path: Path, content: bytes, words: str, hint: str
