@@ -109,6 +109,23 @@ def test_columns_that_give_the_target_away_are_left_out(tmp_path):
     assert "named like" in found.left_out[1].why
 
 
+def test_a_column_that_tells_one_class_only_is_a_leak(tmp_path):
+    chance = random.Random(2)
+    rows = []
+    for i in range(900):
+        severity = chance.choices(["none", "injury", "death"], [60, 35, 5])[0]
+        deaths = chance.randint(1, 3) if severity == "death" else 0
+        closed = f"2024-03-{i % 28 + 1:02}" if severity == "none" else ""
+        rows.append([round(chance.gauss(60, 20), 1), chance.choice(["dry", "wet"]), deaths, closed, severity])
+    found = propose(
+        write(tmp_path / "a.csv", ["speed", "road", "deaths", "closed", "severity"], rows), "severity"
+    )
+    assert left(found) == {"deaths": "leak", "closed": "leak"}
+    why = {column.facts.name: column.why for column in found.left_out}
+    assert why["deaths"] == "alone gives severity = death away: known only afterwards?"
+    assert why["closed"] == "alone gives severity = none away: known only afterwards?"
+
+
 def test_a_time_splits_by_time_and_later_times_are_leaks(tmp_path):
     rows = [
         [

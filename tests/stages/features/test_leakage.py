@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn import datasets
 from tests.stages.lab import Lab
 
 from tenure.core.errors import StageBlocked
@@ -142,6 +145,61 @@ def test_several_classes(tmp_path):
         _lab(tmp_path, table).make_features()
     assert "column code" in caught.value.detail
     assert "separates_one" not in caught.value.detail
+
+
+def _accidents(rows: int = 1200) -> pa.Table:
+    generator = np.random.default_rng(4)
+    severity = generator.choice(["none", "injury", "death"], rows, p=[0.6, 0.35, 0.05])
+    return pa.table({"speed": generator.normal(60, 20, rows), "y": severity.tolist()})
+
+
+def _of_death(table: pa.Table) -> dict[str, object]:
+    """Ways in which a column comes to tell the rows of the rarest class only."""
+    generator = np.random.default_rng(6)
+    died = np.array(table["y"].to_pylist()) == "death"
+    times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=i) for i in range(len(died))]
+    return {
+        "is 0 everywhere else": (died * generator.integers(1, 4, len(died))).tolist(),
+        "is missing everywhere else": [f"r{i % 7}" if dead else None for i, dead in enumerate(died)],
+        "is 'closed' there": np.where(died, "closed", generator.choice(["a", "b"], len(died))).tolist(),
+        "is filled in there and not elsewhere (precision 1, recall 1)": [
+            time if dead else None for dead, time in zip(died, times, strict=True)
+        ],
+    }
+
+
+@pytest.mark.parametrize("how", _of_death(_accidents()))
+def test_a_column_that_gives_one_rare_class_away_stops_the_training(tmp_path, how):
+    table = _accidents()
+    lab = _lab(tmp_path, _with(table, "outcome", _of_death(table)[how]))
+    with pytest.raises(StageBlocked) as caught:
+        lab.make_features()
+    assert caught.value.detail.startswith(f"column outcome alone gives y = death away: it {how}")
+    assert "speed" not in caught.value.detail
+    assert "outcome" in lab.make_features(leakage={"allow": ["outcome"]}).value["features"]
+    assert lab.make_features(leakage={"allow": ["outcome"]}).value["notes"] == []
+    (note,) = lab.make_features(leakage={"severity": "warn"}).value["notes"]
+    assert "gives y = death away" in note
+
+
+def test_the_limit_is_for_one_class_too(tmp_path):
+    table = _accidents()
+    flag = (np.array(table["y"].to_pylist()) == "death").astype(float)
+    flag[np.flatnonzero(flag)[::12]] = 0.0  # one death in twelve is not marked
+    table = _with(table, "outcome", flag)
+    assert _lab(tmp_path, table).make_features().value["notes"] == []
+    with pytest.raises(StageBlocked, match="y = death"):
+        _lab(tmp_path, table).make_features(leakage={"limit": 0.85})
+
+
+@pytest.mark.parametrize(
+    "load", [datasets.load_iris, datasets.load_wine, datasets.load_breast_cancer, datasets.load_digits]
+)
+def test_honest_measurements_give_no_class_away(tmp_path, load):
+    frame = load(as_frame=True).frame
+    frame["target"] = frame["target"].map("class {}".format)
+    lab = Lab(tmp_path, pa.Table.from_pandas(frame, preserve_index=False), "target")
+    assert [note for note in lab.make_features().value["notes"] if "alone" in note] == []
 
 
 @pytest.mark.parametrize(

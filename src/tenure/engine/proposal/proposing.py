@@ -16,6 +16,7 @@ import msgspec
 from tenure.core.errors import TenureError
 from tenure.engine.proposal import meaning
 from tenure.engine.proposal.facts import Facts, facts_of
+from tenure.engine.proposal.leaks import given_away, named_after, share_later
 from tenure.engine.proposal.reading import Read, read
 from tenure.engine.proposal.target import Chosen, choose, listed
 from tenure.ml.association import quoted
@@ -32,7 +33,6 @@ _MOST_SCORED = 100_000
 """Rows, evenly spaced, that associations are computed from."""
 _HINTED = 0.05
 _TIME_WORDS = ("timestamp", "datetime", "time", "date", "day", "at", "event", "created", "month", "week")
-_AFTERWARDS = {"after", "afterwards", "outcome", "resolution", "resolved"}
 _FEWEST_INSTANTS = 30
 _BY_CHANCE = 0.01
 """Share of rows that may agree with another one by chance before copies are taken for honest rows."""
@@ -187,6 +187,9 @@ def _columns(
     texts: tuple[str, ...],
 ) -> tuple[Column, ...]:
     scores = _scores(connection, facts, target)
+    tells = (
+        given_away(connection, _SOME, facts.values(), target.name) if target.task == "classification" else {}
+    )
     columns = []
     for name, fact in facts.items():
         column = Column(
@@ -196,7 +199,7 @@ def _columns(
             sensitive=meaning.sensitive(fact),
         )
         if name != target.name:
-            left = _left_out(connection, column, target, timestamp)
+            left = _left_out(connection, column, target, timestamp, tells.get(name))
             if left is None and name in texts and name != timestamp:
                 left = "text", "times written as text; make it a column of times where the file is written"
             if left is not None:
@@ -206,9 +209,13 @@ def _columns(
 
 
 def _left_out(
-    connection: duckdb.DuckDBPyConnection, column: Column, target: Chosen, timestamp: str | None
+    connection: duckdb.DuckDBPyConnection,
+    column: Column,
+    target: Chosen,
+    timestamp: str | None,
+    tells: str | None,
 ) -> tuple[Left, str] | None:
-    """Why the model should not see a column; None when it should."""
+    """Why the model should not see a column; None when it should. `tells` is a class that it alone tells."""
     fact, score = column.facts, column.score or 0.0
     if fact.known == 0:
         return "empty", "no value in any row"
@@ -218,10 +225,12 @@ def _left_out(
         return "personal", f"personal data, {column.personal}"
     if score >= GIVES_AWAY:
         return "leak", f"alone explains {_percent(score)} of the target: known only afterwards?"
-    if score >= _HINTED and _named_after(fact.name, target.name):
+    if tells is not None:
+        return "leak", f"alone gives {target.name} = {tells} away: known only afterwards?"
+    if score >= _HINTED and named_after(fact.name, target.name):
         return "leak", f"named like something known only afterwards; explains {_percent(score)} of the target"
     if timestamp is not None and fact.type == "timestamp" and fact.name != timestamp:
-        later = _share_later(connection, fact.name, timestamp)
+        later = share_later(connection, _VIEW, fact.name, timestamp)
         if later > 0.9:
             return (
                 "leak",
@@ -237,12 +246,6 @@ def _left_out(
     if why := meaning.free_text(fact):
         return "text", why
     return None
-
-
-def _named_after(name: str, target: str) -> bool:
-    said, wanted = set(meaning.words(name)), set(meaning.words(target))
-    generic = wanted & {"target", "label", "y", "class", "outcome", "response"}
-    return bool(said & _AFTERWARDS) or (not generic and wanted < said)
 
 
 def _scores(
@@ -296,11 +299,6 @@ def _classes_at_all_times(connection: duckdb.DuckDBPyConnection, target: Chosen,
             SELECT min({time}) AS first, max({time}) AS last FROM {_VIEW}
             WHERE {quoted(target.name)} IS NOT NULL GROUP BY {quoted(target.name)})"""
     return bool(connection.sql(query).fetchall()[0][0])
-
-
-def _share_later(connection: duckdb.DuckDBPyConnection, name: str, timestamp: str) -> float:
-    query = f"SELECT avg(({quoted(name)} > {quoted(timestamp)})::INTEGER) FROM {_VIEW} WHERE {quoted(name)} IS NOT NULL"
-    return float(connection.sql(query).fetchall()[0][0] or 0.0)
 
 
 def _duplicates(connection: duckdb.DuckDBPyConnection, rows: int, names: list[str]) -> int:

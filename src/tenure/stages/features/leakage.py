@@ -1,7 +1,8 @@
 """Leakage: what gives the target away and will not be known when the model predicts.
 
 A feature that alone predicts rows it was not looked up on almost without error is usually filled in only once the
-outcome is known. Such a model looks excellent until it is used, so by default nothing is trained with it.
+outcome is known. Such a model looks excellent until it is used, so by default nothing is trained with it. The score of
+a feature is one for all classes, so a value that goes with one class alone is looked for besides (`ml.giveaway`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tenure.ml.design import Design, Text
+    from tenure.ml.giveaway import Giveaway
 
 FEWEST_ROWS = 200
 """Training rows below which nothing blocks: on few rows an honest measurement may tell classes apart by chance."""
@@ -53,7 +55,8 @@ class Leakage(SpecModel):
     limit: float | None = field(
         Effect.RETRAIN,
         "From which score on one feature is too good, on held-out rows: the AUC for two classes, the balanced accuracy "
-        "for more, R2 for numbers (but for the worst 2 % of rows). Default 0.995 for classes and 0.999 for numbers.",
+        "for more, R2 for numbers (but for the worst 2 % of rows). Default 0.995 for classes and 0.999 for numbers. "
+        "The same limit is for the precision and recall of a value that goes with one class alone.",
         None,
         gt=0.5,
         le=1.0,
@@ -73,14 +76,14 @@ def examine(
     design: Design,
     reads: Mapping[str, str],
     codes: npt.NDArray[Any],
-    classes: int,
+    classes: Sequence[object],
     target: str,
     found_before: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """Sentences about what was found. Raises StageBlocked when something found blocks.
 
-    `codes` (rows,) are class positions or numbers, `reads` says how each feature of the design is read, and
-    `found_before` are findings of the snapshot {kind, sentence, blocks}.
+    `codes` (rows,) are positions in `classes` or, where there are none, numbers; `reads` says how each feature of the
+    design is read, and `found_before` are findings of the snapshot {kind, sentence, blocks}.
     """
     notes = [
         f"column {name} is named after the target {target}: check that it is known in advance"
@@ -94,15 +97,29 @@ def examine(
     kinds = [finding["kind"] for finding in found_before if finding["blocks"]]
     suspects = []
     if leakage.check and design.rows >= _FEWEST_NOTED:
-        task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
+        task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
         limit = leakage.limit or _LIMITS[task]
-        for name, score in scores(design, reads, codes, classes).items():
-            if score >= limit and name not in leakage.allow:
-                suspects.append(name)
-                sentence = (
-                    f"column {name} alone predicts the target almost without error ({_MEASURES[task]} {score:.4g}): "
-                    "check that it is known in advance"
+        said = {
+            name: f"column {name} alone predicts the target almost without error ({_MEASURES[task]} {score:.4g})"
+            for name, score in scores(design, reads, codes, len(classes)).items()
+            if score >= limit
+        }
+        for name, (item, value) in giveaways(design, codes).items() if classes else ():
+            if item.score >= limit:
+                where = (
+                    "it is {} there and not elsewhere"
+                    if item.present
+                    else "it is {} everywhere else and not there"
                 )
+                said.setdefault(
+                    name,
+                    f"column {name} alone gives {target} = {classes[item.klass]} away: {where.format(value)} "
+                    f"(precision {item.precision:.4g}, recall {item.recall:.4g})",
+                )
+        for name in design:
+            if name in said and name not in leakage.allow:
+                suspects.append(name)
+                sentence = f"{said[name]}: check that it is known in advance"
                 (blocking if design.rows >= FEWEST_ROWS else notes).append(sentence)
     if blocking and leakage.severity == "error":
         raise StageBlocked(
@@ -173,6 +190,33 @@ def scores(
             # Where it only rises or falls, no look is needed, and few rows are enough.
             area = _area(values[held], truth[held])
             found[name] = max(found[name], area, 1.0 - area)
+    return found
+
+
+def giveaways(design: Design, codes: npt.NDArray[Any]) -> dict[str, tuple[Giveaway, str]]:
+    """The value of each feature that goes with one class best, and how to write it, for features that have one.
+
+    Of a timestamp, only that it is missing is a value.
+    """
+    import numpy as np
+
+    from tenure.ml.design import Text
+    from tenure.ml.giveaway import giveaway
+
+    drawn = np.sort(np.random.default_rng(0).permutation(design.rows)[:_MOST_ROWS])
+    truth = np.asarray(codes)[drawn]
+    found = {}
+    for name, values in design.take(drawn).items():
+        if isinstance(values, Text):
+            places, shown = _places(values), ["missing", *map(repr, values.categories)]
+        elif values.dtype.kind == "M":
+            places, shown = (~np.isnat(values)).astype(np.int64), ["missing", "filled in"]
+        else:
+            distinct, places = np.unique(values, return_inverse=True)
+            shown = ["missing" if np.isnan(value) else f"{value:.6g}" for value in distinct]
+        item = giveaway(places, truth)
+        if item is not None:
+            found[name] = (item, shown[item.value])
     return found
 
 

@@ -93,7 +93,7 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
         design(recipe, table),
         recipe.reads,
         codes,
-        len(signature.classes),
+        signature.classes,
         target,
         facts.get("leakage", ()),
     )
