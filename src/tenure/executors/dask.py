@@ -12,8 +12,8 @@ import os
 import secrets
 import shutil
 import threading
-import time
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from tenure.spec.executor import DaskExecutorConfig
 
 _CONNECT_SECONDS = 20
-_LOOK_SECONDS = 1.0
 _SENT = "sent:"
 """What the reference of a folder begins with that not every worker sees."""
+_SENT_AT_ONCE = 64 * 1024 * 1024
+"""Bytes."""
+_LOST = ("cancelled", "lost", "error")
 _TRIES = 3
 _MARK = ".shared"
 
@@ -48,7 +50,7 @@ class DaskExecutor:
         self._client: Any = None
         self._cluster: Any = None
         self._sent: dict[str, _Sent] = {}
-        self._asked: dict[Future[Any], tuple[Any, str]] = {}
+        self._asked: dict[Future[Any], Any] = {}
         self._closed = False
 
     @property
@@ -70,14 +72,26 @@ class DaskExecutor:
         """The folder itself where every worker sees it; otherwise the name under which they fetch its files."""
         if self._config.address is None:
             return str(folder)
-        mark = folder / _MARK
-        mark.write_text(secrets.token_hex(16))
-        seen = self._connected().run(_sees, str(mark), mark.read_text())
-        if all(seen.values()):
-            return str(folder)
-        reference = f"{_SENT}{mark.read_text()}"
-        self._send(reference, folder)
+        mark, content = folder / _MARK, secrets.token_hex(16)
+        mark.write_text(content)
+        try:
+            # A worker that dies while it is asked says nothing.
+            seen = self._connected().run(_sees, str(mark), content, on_error="ignore")
+            if seen and all(seen.values()):
+                return str(folder)
+            reference = f"{_SENT}{content}"
+            self._sent[reference] = _Sent(folder, self._send(reference, folder))
+        except OSError as error:
+            raise self._lost(error) from error
         return reference
+
+    def unshare(self, reference: str) -> None:
+        """The cluster forgets what was sent, and workers remove their copies."""
+        if self._sent.pop(reference, None) is None or self._closed:
+            return
+        # What cannot be reached any more has nothing to remove, or removes it when it ends.
+        with suppress(Exception):
+            self._client.run(_removed, reference, wait=False, on_error="ignore")
 
     def submit(
         self,
@@ -93,23 +107,22 @@ class DaskExecutor:
         return answer
 
     def cancel(self, future: Future[Any]) -> None:
-        """It does not start, or is asked to stop within a second."""
+        """It does not start, or is asked to stop."""
         with self._lock:
-            asked = self._asked.pop(future, None)
+            remote = self._asked.pop(future, None)
         future.cancel()
-        if asked is not None:
-            remote, name = asked
-            _library().Event(name, client=self._client).set()
+        if remote is not None:
             remote.cancel()
 
     def close(self) -> None:
         """Ask running work to stop, forget what was sent, and end the workers that were started here."""
+        for reference in list(self._sent):
+            self.unshare(reference)
         with self._lock:
             self._closed = True
             left = list(self._asked)
         for future in left:
             self.cancel(future)
-        self._sent.clear()  # and the scheduler forgets it
         if self._client is not None:
             self._client.close(timeout=5)
             self._client = None
@@ -129,7 +142,6 @@ class DaskExecutor:
             _run,
             asked.work,
             asked.argument,
-            name,
             asked.needs,
             list(files),
             *files.values(),
@@ -137,7 +149,7 @@ class DaskExecutor:
             pure=False,
         )
         with self._lock:
-            self._asked[answer] = remote, name
+            self._asked[answer] = remote
         remote.add_done_callback(lambda done: self._ended(answer, done, asked, tries))
 
     def _ended(self, answer: Future[Any], remote: Any, asked: _Asked, tries: int) -> None:
@@ -149,28 +161,53 @@ class DaskExecutor:
         try:
             value = remote.result()
         except distributed.CancelledError as error:
-            # Nobody here cancelled it: the workers that held its files are gone. This side still has them.
-            if tries > 1 and asked.needs in self._sent and not self._closed:
-                self._send(asked.needs, self._sent[asked.needs].folder)
-                self._start(answer, asked, tries - 1)
-                return
-            _fail(answer, Ended(f"the cluster gave it up: {error}"))
+            self._again(answer, asked, tries - 1, error)
         except distributed.scheduler.KilledWorker:
             _fail(answer, Ended("every worker that got it died"))
         except BaseException as error:  # whoever waits for the result is told, whatever it was
             _fail(answer, error)
         else:
-            if not answer.cancelled():
+            with suppress(InvalidStateError):  # nobody waits since just now
                 answer.set_result(value)
 
-    def _send(self, reference: str, folder: Path) -> None:
-        """Give the files of a folder to all workers, so that they are there while one worker is."""
-        files = {
-            str(file.relative_to(folder)): file.read_bytes()
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-        }
-        self._sent[reference] = _Sent(folder, self._connected().scatter(files, broadcast=True, hash=False))
+    def _again(self, answer: Future[Any], asked: _Asked, tries: int, error: BaseException) -> None:
+        """Nobody here cancelled it: the workers that held its files are gone, or the scheduler was away for a while.
+        This side has everything it takes."""
+        if answer.cancelled():
+            return
+        try:
+            if tries == 0 or self._closed:
+                raise error
+            sent = self._sent.get(asked.needs) if asked.needs else None
+            if asked.needs and sent and any(held.status in _LOST for held in sent.held.values()):
+                self._sent[asked.needs] = _Sent(sent.folder, self._send(asked.needs, sent.folder))
+            self._start(answer, asked, tries)
+        except Exception as lost:  # or whoever waits would wait for ever
+            _fail(answer, self._lost(lost))
+
+    def _send(self, reference: str, folder: Path) -> dict[str, Any]:
+        """Give the files of a folder to all workers, so that they are there while one worker is. Some at a time: what
+        is sent is in memory."""
+        client = self._connected()
+        held: dict[str, Any] = {}
+        files: dict[str, bytes] = {}
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            # Keys are those of the whole cluster, which others use at the same time.
+            files[f"{reference}/{file.relative_to(folder)}"] = file.read_bytes()
+            if sum(map(len, files.values())) >= _SENT_AT_ONCE:
+                held |= client.scatter(files, broadcast=True)
+                files = {}
+        if files:
+            held |= client.scatter(files, broadcast=True)
+        return {key.removeprefix(f"{reference}/"): future for key, future in held.items()}
+
+    def _lost(self, error: BaseException) -> TenureError:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return TenureError(
+            "The Dask cluster is gone.",
+            f"{self._config.address or 'The one of this machine'}: {said}",
+            "What has ended is kept. When the cluster is there again: tenure apply",
+        )
 
     # ---- the cluster ---------------------------------------------------------------------------------------------
 
@@ -284,7 +321,7 @@ def _cores() -> int:
 
 
 def _fail(answer: Future[Any], error: BaseException) -> None:
-    if not answer.cancelled():
+    with suppress(InvalidStateError):  # nobody waits since just now
         answer.set_exception(error)
 
 
@@ -302,24 +339,39 @@ def _sees(file: str, content: str) -> bool:
         return False
 
 
-def _run(
-    work: Work[Any, Any], argument: Any, name: str, needs: str | None, names: list[str], *contents: bytes
-) -> Any:
-    looked, said = time.monotonic(), False
+def _run(work: Work[Any, Any], argument: Any, needs: str | None, names: list[str], *contents: bytes) -> Any:
+    import distributed
+
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+
+    said = False
+
+    def cancelled() -> bool:
+        # The scheduler has told this worker when nobody waits any more: because the work was cancelled, or because
+        # whoever asked for it is gone.
+        known = worker.state.tasks.get(key)
+        return known is None or known.state == "cancelled"
 
     def stopping() -> bool:
-        # Asking the scheduler takes a connection and a millisecond, and work may ask after every round.
-        nonlocal looked, said
-        if not said and time.monotonic() - looked >= _LOOK_SECONDS:
-            distributed = _library()
-            looked, said = time.monotonic(), distributed.Event(name, client=distributed.get_client()).is_set()
+        nonlocal said
+        said = said or cancelled()
         return said
 
+    def done() -> Any:
+        nonlocal said
+        while True:
+            said = False
+            value = work(argument, stopping)
+            # Work that was taken from this worker may have been given back to it before it stopped.
+            if not said or cancelled():
+                return value
+
     if needs is None or not names:
-        return work(argument, stopping)
+        return done()
     folder = _written(needs, dict(zip(names, contents, strict=True)))
     with locate(lambda reference: folder if reference == needs else None):
-        return work(argument, stopping)
+        return done()
 
 
 _writing = threading.Lock()
@@ -329,7 +381,7 @@ def _written(reference: str, files: dict[str, bytes]) -> Path:
     """The folder with the files of a reference, written now unless this worker has it."""
     import distributed
 
-    folder = Path(distributed.get_worker().local_directory) / reference.removeprefix(_SENT)
+    folder = _copy(distributed.get_worker(), reference)
     with _writing:
         if not folder.exists():
             draft = folder.with_name(f"{folder.name}.tmp")
@@ -340,3 +392,12 @@ def _written(reference: str, files: dict[str, bytes]) -> Path:
                 file.write_bytes(content)
             draft.rename(folder)
     return folder
+
+
+def _removed(reference: str, dask_worker: Any) -> None:
+    with _writing:
+        shutil.rmtree(_copy(dask_worker, reference), ignore_errors=True)
+
+
+def _copy(worker: Any, reference: str) -> Path:
+    return Path(worker.local_directory) / reference.removeprefix(_SENT)

@@ -55,6 +55,9 @@ class Executor(Protocol):
     def share(self, folder: Path) -> str:
         """Make the finished files of a folder readable for all workers; returns the reference that work opens."""
 
+    def unshare(self, reference: str) -> None:
+        """Nobody opens it any more: what was sent to workers is removed there. The folder itself stays."""
+
     def submit(
         self,
         work: Work[Argument, Result],

@@ -61,6 +61,9 @@ class LocalExecutor:
         """The folder itself."""
         return str(folder)
 
+    def unshare(self, reference: str) -> None:
+        """Nothing was sent."""
+
     def submit(
         self,
         work: Work[Argument, Result],

@@ -72,6 +72,9 @@ class Whimsical:
     def share(self, folder):
         return str(folder)
 
+    def unshare(self, reference):
+        pass
+
     def submit(self, work, argument, *, needs=None, apart=False):
         future = Future()
         self._waiting.append((work, argument, future))

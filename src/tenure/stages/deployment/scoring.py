@@ -48,6 +48,7 @@ def scored(
             if name in record.artifacts:
                 (folder / name).write_bytes(artifacts.get(record.artifacts[name]))
         files = executor.share(folder)
+        stack.callback(executor.unshare, files)
         work = ((chunk, Chunk(_sent(chunk), files)) for chunk in chunks)
         yield from map_in_order(executor, score_chunk, work, needs=files)
 

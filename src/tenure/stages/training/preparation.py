@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
@@ -64,6 +64,26 @@ class TrainingRows:
         large = self.design.cells > _WORTH_THREADS
         threads = usable_cores() if large else 1
         return Setting(self.signature.task, len(self.signature.classes), seed, threads)
+
+
+class LearningRows(Protocol):
+    """What a preprocessor is fitted to."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How features become a matrix."""
+
+    @property
+    def signature(self) -> Signature:
+        """What the model is asked, and answers."""
+
+    @property
+    def design(self) -> Design:
+        """The features in canonical types."""
+
+    @property
+    def codes(self) -> npt.NDArray[Any]:
+        """What an algorithm learns (rows,)."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +157,7 @@ def _column(file: Path, parts: list[str], name: str, known: list[str]) -> npt.ND
 
 
 def prepared_fold(
-    rows: TrainingRows, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], form: Form, seed: int
+    rows: LearningRows, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], form: Form, seed: int
 ) -> PreparedFold:
     """Both sides of a fold, by a preprocessor that was fitted to the rows to learn from."""
     fitted, matrix = fit_preprocessor(rows, train, form, seed)
@@ -146,7 +166,7 @@ def prepared_fold(
 
 
 def fit_preprocessor(
-    rows: TrainingRows, train: npt.NDArray[np.intp], form: Form = "linear", seed: int = 7
+    rows: LearningRows, train: npt.NDArray[np.intp], form: Form = "linear", seed: int = 7
 ) -> tuple[Preprocessor, npt.NDArray[Any]]:
     """A preprocessor fitted to the given rows in the form that an algorithm takes, and its matrix of them to learn
     from."""

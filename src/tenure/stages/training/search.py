@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +21,18 @@ from tenure.core.drafts import scratch, sweep
 from tenure.core.errors import StageError
 from tenure.core.events import Note
 from tenure.stages.base import Output
-from tenure.stages.training.algorithm import Algorithm, Form, Rows, limited_threads
+from tenure.stages.training.algorithm import Algorithm, limited_threads
 from tenure.stages.training.ensembling import MOST_CANDIDATES, leading
+from tenure.stages.training.fold_maker import FoldMaker
+from tenure.stages.training.fold_making import make_all
 from tenure.stages.training.folding import cut_folds
 from tenure.stages.training.loop import Loop
 from tenure.stages.training.nested import outer_estimate
-from tenure.stages.training.preparation import TrainingRows, load_rows, prepared_fold
+from tenure.stages.training.preparation import TrainingRows, load_rows
 from tenure.stages.training.prepared import forget, known_here, new_folds
 from tenure.stages.training.tradeoff import Weighed, settle
 from tenure.stages.training.turns import best_trial
 from tenure.stages.training.warm import Start, warm_starts
-from tenure.stages.training.weighting import weighted
 from tenure.state.store import Trial
 
 if TYPE_CHECKING:
@@ -93,16 +94,12 @@ def find(
     measure = metric(name, rows.signature.task, ("training", "objective", "primary_metric"))
     cut, said = cut_folds(rows, training.cross_validation, training.seed)
 
-    def prepare(form: Form, number: int) -> tuple[Rows, Rows]:
-        fold = prepared_fold(rows, *cut[number], form, training.seed)
-        asked = training.class_weights, training.sampling, rows.signature, training.seed
-        return weighted(fold.train, *asked), fold.validation
-
+    maker = FoldMaker(rows, cut, training.seed, training.class_weights, training.sampling)
     with _folder(context) as folder:
-        folds = new_folds(folder, rows, cut, prepare)
+        folds = new_folds(folder, rows, cut, maker)
         if not context.executor.in_process:
-            for form in sorted({algorithm.FORM for algorithm in algorithms.values()}):
-                folds.complete(form)
+            forms = sorted({algorithm.FORM for algorithm in algorithms.values()})
+            make_all(folds, maker, forms, context.executor, context.stopping)
         reference = context.executor.share(folder)
         known_here(reference, folds)
         try:
@@ -113,6 +110,7 @@ def find(
                 loop.run()
         finally:
             forget(reference)
+            context.executor.unshare(reference)
     trials = tuple(loop.trials[number] for number in sorted(loop.trials))
     best = best_trial(trials, measure)
     if best is None:
@@ -162,6 +160,9 @@ def _folder(context: StageContext) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        # Under another name first: a worker that still writes into it finds nothing there any more.
+        with suppress(OSError):
+            folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
         shutil.rmtree(folder, ignore_errors=True)
 
 
