@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -92,6 +95,158 @@ def test_files_are_sent_again_when_every_worker_that_had_them_is_gone(
     assert joined.submit(jobs.reads, (reference, "fold.txt"), needs=reference).result(60)[0] == "rows"
 
 
+def test_folders_with_files_of_one_name_are_kept_apart(
+    joined: DaskExecutor, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two searches at once on one cluster, of one process or of several."""
+    monkeypatch.setattr(module, "_sees", _blind)
+    other = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
+    shared = []
+    for name, executor in (("one", joined), ("two", joined), ("three", other)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fold.txt").write_text(name)
+        shared.append((name, executor, executor.share(tmp_path / name)))
+    for name, executor, reference in shared:
+        answer = executor.submit(jobs.reads, (reference, "fold.txt"), needs=reference).result(30)
+        assert answer[0] == name
+    other.close()
+
+
+def test_large_folders_are_sent_some_files_at_a_time(
+    joined: DaskExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_sees", _blind)
+    monkeypatch.setattr(module, "_SENT_AT_ONCE", 10)
+    sizes = []
+    real = joined._connected().scatter
+    monkeypatch.setattr(
+        joined._connected(),
+        "scatter",
+        lambda files, **more: (sizes.append(sum(map(len, files.values()))), real(files, **more))[1],
+    )
+    for number in range(6):
+        (tmp_path / f"{number}.txt").write_text("12345")
+    reference = joined.share(tmp_path)
+    assert max(sizes) <= 10
+    for number in range(6):
+        answer = joined.submit(jobs.reads, (reference, f"{number}.txt"), needs=reference).result(30)
+        assert answer[0] == "12345"
+
+
+def test_what_nobody_opens_any_more_is_removed_from_the_workers(
+    joined: DaskExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_sees", _blind)
+    (tmp_path / "fold.txt").write_text("rows")
+    reference = joined.share(tmp_path)
+    _, copy = joined.submit(jobs.reads, (reference, "fold.txt"), needs=reference).result(30)
+    assert Path(copy, "fold.txt").exists()
+    joined.unshare(reference)
+    _until(lambda: not Path(copy).exists())
+    _until(lambda: joined._connected().run_on_scheduler(_keys) == [])
+    assert (tmp_path / "fold.txt").exists()
+
+
+def test_cancelled_work_leaves_nothing_on_the_scheduler(joined: DaskExecutor, tmp_path: Path) -> None:
+    future = joined.submit(jobs.waits, str(tmp_path))
+    _until((tmp_path / "started").exists)
+    joined.cancel(future)
+    _until((tmp_path / "stopped").exists)
+    _until(lambda: joined._connected().run_on_scheduler(_keys) == [])
+
+
+def test_work_stops_when_whoever_asked_for_it_is_killed(cluster: Any, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from tenure.executors.dask import DaskExecutor\n"
+        "from tenure.spec.executor import DaskExecutorConfig\n"
+        "from tests.executors import jobs\n"
+        "executor = DaskExecutor(DaskExecutorConfig(type='dask', address=sys.argv[1]))\n"
+        "executor.submit(jobs.waits, sys.argv[2])\n"
+        "time.sleep(60)\n"
+    )
+    apply = subprocess.Popen(
+        [sys.executable, "-c", code, cluster.scheduler_address, str(tmp_path)], env=_env()
+    )
+    _until((tmp_path / "started").exists)
+    apply.kill()
+    apply.wait()
+    _until((tmp_path / "stopped").exists)
+
+
+class Elsewhere:
+    """A cluster in a process of its own, which can be killed as a whole and started again at the same address."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        code = (
+            "import sys, time, distributed\n"
+            "if __name__ == '__main__':\n"
+            "    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False,\n"
+            "        host='127.0.0.1', scheduler_port=int(sys.argv[1]), dashboard_address=None, protocol='tcp')\n"
+            "    time.sleep(120)\n"
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, str(self.port)], env=_env(), stderr=subprocess.DEVNULL
+        )
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    made = Elsewhere()
+    made.start()
+    yield made
+    made.kill()
+
+
+def test_work_is_done_when_the_cluster_is_back(
+    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_sees", _blind)
+    (tmp_path / "fold.txt").write_text("rows")
+    executor = DaskExecutor(DaskExecutorConfig(type="dask", address=elsewhere.address))
+    reference = executor.share(tmp_path)
+    running = executor.submit(jobs.waits_for, str(tmp_path / "go"))
+    needing = executor.submit(jobs.reads, (reference, "fold.txt"), needs=reference)
+    _until((tmp_path / "go.started").exists)
+    elsewhere.kill()
+    elsewhere.start()
+    (tmp_path / "go").touch()
+    assert running.result(60) == "gone"
+    assert needing.result(60)[0] == "rows"
+    executor.close()
+
+
+def test_a_cluster_that_does_not_come_back_is_said(
+    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = DaskExecutor(DaskExecutorConfig(type="dask", address=elsewhere.address))
+    running = [executor.submit(jobs.waits_for, str(tmp_path / "go")) for _ in range(3)]
+    _until((tmp_path / "go.started").exists)
+    executor._connected()._timeout = 1
+    elsewhere.kill()
+    for future in running:
+        with pytest.raises(TenureError) as caught:
+            future.result(60)
+        assert caught.value.summary == "The Dask cluster is gone."
+        assert elsewhere.address in caught.value.detail
+    for again in (lambda: executor.submit(jobs.doubled, 1).result(30), lambda: executor.share(tmp_path)):
+        with pytest.raises(TenureError, match="The Dask cluster is gone"):
+            again()
+    executor.close()
+
+
 def test_nobody_answers_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CONNECT_SECONDS", 1)
     nowhere = DaskExecutor(DaskExecutorConfig(type="dask", address="tcp://127.0.0.1:9"))
@@ -110,6 +265,22 @@ def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytes
 
 def _blind(file: str, content: str) -> bool:
     return False
+
+
+def _keys(dask_scheduler: Any) -> list[str]:
+    """What a scheduler remembers: work, what was sent, and events."""
+    return [*dask_scheduler.tasks, *dask_scheduler.extensions["events"]._events]
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def _until(true: Any) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 # ---- a search ------------------------------------------------------------------------------------------------------

@@ -75,13 +75,14 @@ def make_all(
     rows = executor.share(folder)
     into = str(folds.folder) if rows == str(folder) else None
     asked = deque(Making(rows, into, form, number) for form in forms for number in range(folds.count))
+    workers = executor.workers
     running: dict[Future[Made], Making] = {}
     failed: dict[str, str] = {}
     try:
         while asked or running:
             if stopping():
                 raise Interrupted("stopped while the folds were prepared")
-            while asked and len(running) < executor.workers:
+            while asked and len(running) < workers:
                 making = asked.popleft()
                 running[executor.submit(make_fold, making, needs=rows)] = making
             done, _ = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
@@ -109,7 +110,7 @@ def _take(made: Made, folds: Folds, making: Making) -> None:
         made.written and all(_size(folds.folder / file) == size for file, size in made.written.items())
     )
     if not whole:  # a folder that is not the one it looked like
-        folds.fold(making.form, making.number)
+        folds.make(making.form, making.number)
 
 
 def _size(file: Path) -> int | None:

@@ -74,7 +74,7 @@ class Folds:
                     lock = self._locks.setdefault(name, threading.Lock())
                 with lock:
                     if name not in self._failed and not self._file(name, _LAST).exists():
-                        self._make(name, form, number)
+                        self.make(form, number)
             if name in self._failed:
                 raise Unprepared(self._failed[name])
             held[name] = PreparedFold(self._read(name, "train"), self._read(name, "validation"))
@@ -91,8 +91,10 @@ class Folds:
         self._prepare = None
         write_about(self.folder, msgspec.structs.replace(self._about, failed=self._failed))
 
-    def _make(self, name: str, form: Form, number: int) -> None:
+    def make(self, form: Form, number: int) -> None:
+        """Prepare a fold in a form here, whatever is there. Raises StageError."""
         assert self._prepare is not None
+        name = fold_name(form, number)
         try:
             write_fold(self.folder, name, self._prepare(form, number))
         except TenureError:

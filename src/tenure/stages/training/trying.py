@@ -113,7 +113,7 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
     """Fit and score fold after fold. A failure is a result like any other; StageErrors are raised."""
     from tenure.ml.metrics import metric
     from tenure.stages.training.algorithms import Algorithms
-    from tenure.stages.training.prepared import folds_at
+    from tenure.stages.training.prepared import Unprepared, folds_at
 
     ends = math.inf if task.seconds is None else time.monotonic() + task.seconds
     folds = folds_at(task.folds)
@@ -123,7 +123,8 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
     # What the first trial of all has to load and to prepare is not held against it.
     _load(algorithm.MODULES)
     if task.trial_seconds is not None:
-        folds.fold(algorithm.FORM, len(task.known))
+        with suppress(Unprepared):  # which is said below
+            folds.fold(algorithm.FORM, len(task.known))
         ends = min(ends, time.monotonic() + task.trial_seconds)
     scored, curve = list(task.known), dict(task.curve)
 
