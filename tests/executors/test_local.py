@@ -177,7 +177,7 @@ def test_a_process_that_dies_is_a_failure_like_any_other(here):
 
 def test_a_process_ends_when_its_owner_does(here):
     child = Child()
-    pid = child.run(whoami, None, threading.Event())
+    pid = child.run(whoami, None, lambda: False)
     child._questions.close()
     assert os.waitpid(pid, 0)[0] == pid
     child._process.returncode = 0

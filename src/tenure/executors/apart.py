@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tenure.executors.executor import Work
+from tenure.executors.executor import Stopping, Work
 
 _LOOK_SECONDS = 0.1
 
@@ -42,12 +41,12 @@ class Child:
         self._questions = Connection(theirs[1], readable=False)
         self.alive = True
 
-    def run(self, work: Work[Any, Any], argument: Any, cancelled: threading.Event) -> Any:
+    def run(self, work: Work[Any, Any], argument: Any, cancelled: Stopping) -> Any:
         """What work returns. Raises what it raises; Ended when it was cancelled, or when the process died."""
         try:
             self._questions.send((work, argument))
             while not self._answers.poll(_LOOK_SECONDS):
-                if cancelled.is_set():
+                if cancelled():
                     raise Ended("it was cancelled")
             failed, value = self._answers.recv()
         except (EOFError, OSError) as error:

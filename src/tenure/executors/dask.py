@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tenure.core.errors import TenureError
 from tenure.core.version import VERSION
 from tenure.executors.apart import Ended
-from tenure.executors.executor import Argument, Result, Work, locate
+from tenure.executors.executor import Argument, Result, Stopping, Together, Work, locate
 
 if TYPE_CHECKING:
     from tenure.spec.executor import DaskExecutorConfig
@@ -68,18 +69,32 @@ class DaskExecutor:
         threads: int = sum(worker["nthreads"] for worker in self._known().values())
         return max(1, threads)
 
-    def share(self, folder: Path) -> str:
-        """The folder itself where every worker sees it; otherwise the name under which they fetch its files."""
+    @property
+    def hosts(self) -> int:
+        """All workers."""
+        return self.workers
+
+    def sees(self, folder: Path) -> bool:
+        """Whether a mark that is written into the folder is found by all."""
         if self._config.address is None:
-            return str(folder)
+            return True
         mark, content = folder / _MARK, secrets.token_hex(16)
         mark.write_text(content)
         try:
             # A worker that dies while it is asked says nothing.
             seen = self._connected().run(_sees, str(mark), content, on_error="ignore")
-            if seen and all(seen.values()):
-                return str(folder)
-            reference = f"{_SENT}{content}"
+        except OSError as error:
+            raise self._lost(error) from error
+        finally:
+            mark.unlink(missing_ok=True)
+        return bool(seen) and all(seen.values())
+
+    def share(self, folder: Path) -> str:
+        """The folder itself where every worker sees it; otherwise the name under which they fetch its files."""
+        if self.sees(folder):
+            return str(folder)
+        try:
+            reference = f"{_SENT}{secrets.token_hex(16)}"
             self._sent[reference] = _Sent(folder, self._send(reference, folder))
         except OSError as error:
             raise self._lost(error) from error
@@ -105,6 +120,16 @@ class DaskExecutor:
         answer: Future[Result] = Future()
         self._start(answer, _Asked(work, argument, needs))
         return answer
+
+    def together(self, work: Together, pieces: Sequence[tuple[Any, Path]], stopping: Stopping) -> list[Any]:
+        """A worker for each piece, one such work at a time on the whole cluster."""
+        from tenure.executors.dask_together import Held, run
+
+        held = [Held(argument, folder, self.sees(folder)) for argument, folder in pieces]
+        try:
+            return run(self._connected(), _run, work, held, stopping)
+        except OSError as error:
+            raise self._lost(error) from error
 
     def cancel(self, future: Future[Any]) -> None:
         """It does not start, or is asked to stop."""
@@ -182,6 +207,8 @@ class DaskExecutor:
             if asked.needs and sent and any(held.status in _LOST for held in sent.held.values()):
                 self._sent[asked.needs] = _Sent(sent.folder, self._send(asked.needs, sent.folder))
             self._start(answer, asked, tries)
+        except TenureError as lost:
+            _fail(answer, lost)
         except Exception as lost:  # or whoever waits would wait for ever
             _fail(answer, self._lost(lost))
 
@@ -201,7 +228,7 @@ class DaskExecutor:
             held |= client.scatter(files, broadcast=True)
         return {key.removeprefix(f"{reference}/"): future for key, future in held.items()}
 
-    def _lost(self, error: BaseException) -> TenureError:
+    def _lost(self, error: BaseException | str) -> TenureError:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return TenureError(
             "The Dask cluster is gone.",
@@ -212,7 +239,10 @@ class DaskExecutor:
     # ---- the cluster ---------------------------------------------------------------------------------------------
 
     def _known(self) -> dict[str, Any]:
-        return dict(self._connected().scheduler_info(n_workers=-1)["workers"])
+        try:
+            return dict(self._connected().scheduler_info(n_workers=-1)["workers"])
+        except OSError as error:
+            raise self._lost(error) from error
 
     def _connected(self) -> Any:
         with self._lock:
@@ -220,6 +250,8 @@ class DaskExecutor:
                 raise RuntimeError("the executor is closed")
             if self._client is None:
                 self._client = self._joined() if self._config.address else self._begun()
+            if self._client.status == "closed":
+                raise self._lost("no scheduler answered any more")
             return self._client
 
     def _begun(self) -> Any:
@@ -394,9 +426,14 @@ def _written(reference: str, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def _removed(reference: str, dask_worker: Any) -> None:
-    with _writing:
-        shutil.rmtree(_copy(dask_worker, reference), ignore_errors=True)
+async def _removed(reference: str, dask_worker: Any) -> None:
+    import asyncio
+
+    def remove() -> None:
+        with _writing:
+            shutil.rmtree(_copy(dask_worker, reference), ignore_errors=True)
+
+    await asyncio.to_thread(remove)  # the loop of a worker that waits is a worker that looks dead
 
 
 def _copy(worker: Any, reference: str) -> Path:

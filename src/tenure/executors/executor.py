@@ -11,7 +11,7 @@ The order in which work ends says nothing. Whoever needs results that do not dep
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -37,6 +37,32 @@ class Work(Protocol[Argument, Result_]):
     def __call__(self, argument: Argument, stopping: Stopping, /) -> Result_: ...
 
 
+class Meeting(Protocol):
+    """What a piece of work that is done together with others knows of them."""
+
+    @property
+    def number(self) -> int:
+        """Which of the pieces this is, from 0."""
+
+    @property
+    def host(self) -> str:
+        """The address of this worker as the others reach it."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that was given with this piece."""
+
+    def tell(self, word: str) -> None:
+        """Say something to all: once, by one of them."""
+
+    def heard(self, stopping: Stopping) -> str:
+        """What was said, as soon as it is. Raises Ended when it is to stop before."""
+
+
+Together = Callable[[Any, Stopping, Meeting], Any]
+"""A function of a module: the argument, whether to stop, and the others."""
+
+
 class Executor(Protocol):
     """Runs work side by side. Safe to call from several threads."""
 
@@ -51,6 +77,13 @@ class Executor(Protocol):
     @property
     def in_process(self) -> bool:
         """Whether work sees the memory of this process. Otherwise what it needs has to be in a shared folder."""
+
+    @property
+    def hosts(self) -> int:
+        """How many workers have memory of their own: into so many pieces work is cut that they do together."""
+
+    def sees(self, folder: Path) -> bool:
+        """Whether every worker reads this folder as it is."""
 
     def share(self, folder: Path) -> str:
         """Make the finished files of a folder readable for all workers; returns the reference that work opens."""
@@ -70,6 +103,13 @@ class Executor(Protocol):
 
         `needs`: the reference of the shared folder that the work opens. `apart`: in a process that can be ended at any
         time, for work that does not ask whether to stop.
+        """
+
+    def together(self, work: Together, pieces: Sequence[tuple[Any, Path]], stopping: Stopping) -> list[Any]:
+        """Do all pieces at the same time, each by a worker of its own, and return what became of them, in order.
+
+        A piece is an argument and the folder that it alone opens, or one that every worker sees. There are at most
+        `hosts`. Raises what the first piece raised that failed, and Ended when a worker is lost or when `stopping`.
         """
 
     def cancel(self, future: Future[Any]) -> None:

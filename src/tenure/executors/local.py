@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenure.executors.cores import usable_cores, wait_without_spinning
-from tenure.executors.executor import Argument, Result, Work
+from tenure.executors.executor import Argument, Result, Stopping, Together, Work
+from tenure.executors.together import Alone, Turn
 
 if TYPE_CHECKING:
     from tenure.executors.apart import Child
@@ -47,15 +49,21 @@ class LocalExecutor:
     """
 
     in_process = True
+    hosts = 1
 
     def __init__(self, workers: int | None = None) -> None:
         wait_without_spinning()
+        self._turn = Turn()
         self.cores = usable_cores()
         self.workers = workers or self.cores
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._closed = False
+
+    def sees(self, folder: Path) -> bool:
+        """Of course."""
+        return True
 
     def share(self, folder: Path) -> str:
         """The folder itself."""
@@ -81,6 +89,14 @@ class LocalExecutor:
                 self._start()
         self._jobs.put(job)
         return job.future
+
+    def together(self, work: Together, pieces: Sequence[tuple[Any, Path]], stopping: Stopping) -> list[Any]:
+        """One piece, by whoever asks: the memory of this machine is shared by all who work."""
+        self._turn.take(stopping)
+        try:
+            return [work(argument, stopping, Alone(folder)) for argument, folder in pieces]
+        finally:
+            self._turn.leave()
 
     def cancel(self, future: Future[Any]) -> None:
         """It does not start, is asked to stop, or is ended where it runs apart. It no longer occupies a worker."""
@@ -127,7 +143,7 @@ class LocalExecutor:
                         from tenure.executors.apart import Child
 
                         child = child or Child()
-                        result = child.run(job.work, job.argument, job.cancelled)
+                        result = child.run(job.work, job.argument, job.cancelled.is_set)
                     else:
                         result = job.work(job.argument, job.cancelled.is_set)
                 except BaseException as error:  # whoever waits for the result is told, whatever it was

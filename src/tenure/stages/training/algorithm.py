@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -43,6 +43,10 @@ class Rows:
     target: npt.NDArray[Any]
     weights: npt.NDArray[np.float64] | None = None
     cache: dict[Any, Any] = field(default_factory=dict)
+
+
+Batch = Callable[[], Rows]
+"""Some rows, read when they are asked for, which may be more than once."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class Algorithm(SpecModel, ABC):
     MODULES: ClassVar[tuple[str, ...]] = ("sklearn.base",)
     """What `fit` imports. It is imported by one thread at a time: two that import halves of the same library at once
     may each see the other's half unfinished."""
+    IN_PARTS: ClassVar[bool] = False
+    """Whether it can be fitted to rows that no process holds all of: `fit_part`."""
     VERSION: ClassVar[int] = 1
     """Raised when equal parameters, rows and seed would give another model than before."""
 
@@ -134,6 +140,11 @@ class Algorithm(SpecModel, ABC):
         """What the block says beside the search space, where that is not the default: part of what a model is made
         from."""
         return self.model_dump(mode="json", exclude={"search_space"}, exclude_defaults=True, by_alias=True)
+
+    def fit_part(self, params: Mapping[str, Any], batches: Sequence[Batch], setting: Setting) -> Any:
+        """Fit together with others who each hold a part of the rows, and are found by what the caller has set up; all
+        get an equal estimator. Only for algorithms with IN_PARTS."""
+        raise NotImplementedError
 
     def check_rows(self, count: int) -> None:
         """Raise StageError for more rows than the algorithm takes; asked before a search begins."""

@@ -37,7 +37,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
 
     started = time.perf_counter()
     found = context.records["training/search"].value
-    rows = load_rows(context)
+    rows = load_rows(context, asked.distributed.sample(asked.seed) if asked.distributed else None)
     check(asked.wanted, rows.signature)
     fitted = fitted_members(asked, rows, address, context)
     learned = learn(asked.wanted, fitted.predicted, rows.signature, asked.seed)
@@ -77,7 +77,7 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
         "metric": found["metric"],
         "score": fitted.facts["ensemble"]["score"] if "ensemble" in fitted.facts else found["score"],
         "trials": found["trials"],
-        "rows": rows.design.rows,
+        "rows": fitted.facts["distributed"]["rows"] if asked.distributed else rows.design.rows,
         "features": features,
         "size": sum(len(data) for data in files.values()),
         "seconds": round(seconds, 3),
@@ -144,6 +144,9 @@ def _sentence(value: Mapping[str, Any]) -> str:
     said = f"{value['algorithm']} on {value['rows']:,} rows and {value['features']} inputs"
     if not value["fitted_again"]:
         said += ", the fit as it was"
+    elif "distributed" in value:
+        about = value["distributed"]
+        said += f", in {about['parts']} parts on {about['workers']} worker(s)"
     ensemble = value.get("ensemble")
     if ensemble is not None:
         said += (

@@ -15,6 +15,7 @@ from tenure.core.errors import ArtifactError, Interrupted, StageError
 from tenure.core.events import StepProgress
 from tenure.stages.training.algorithm import Rows
 from tenure.stages.training.answers import Wanted
+from tenure.stages.training.candidate import Candidate
 from tenure.stages.training.ensembling import GreedyEnsemble, greedy, leading
 from tenure.stages.training.folding import cut_folds
 from tenure.stages.training.out_of_fold import OutOfFold, decode, out_of_fold, together
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tenure.ml.predictions import Predictions
     from tenure.ml.predictor import Predictor
     from tenure.stages.base import StageContext
-    from tenure.stages.training.algorithm import Algorithm
+    from tenure.stages.training.distributed import Distributed
     from tenure.stages.training.section import CrossValidation
     from tenure.state.record import Record
 
@@ -43,24 +44,8 @@ class Asked:
     sampling: Sampling | None = None
     cross_validation: CrossValidation | None = None
     ensemble: GreedyEnsemble | None = None
+    distributed: Distributed | None = None
     wanted: Wanted = field(default_factory=Wanted)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A trial of the search as it is fitted again: `settings` are what its block says besides the search space."""
-
-    name: str
-    params: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    score: float | None
-
-    @property
-    def algorithm(self) -> Algorithm:
-        """The algorithm with the settings of the spec."""
-        from tenure.stages.training.algorithms import Algorithms
-
-        return Algorithms.model_validate({self.name: dict(self.settings)}).listed()[self.name]
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ class Fitted:
     """A predictor without postprocessing, and what it said out of fold (None where nobody asked).
 
     `key` and `folds` name what both were made from. `fitted_again` and `predicted_again` are false for what was taken
-    from the last record. `facts` are figures of an ensemble.
+    from the last record. `facts` are figures of an ensemble, and of a distributed fit.
     """
 
     predictor: Predictor
@@ -92,16 +77,27 @@ def fitted_members(asked: Asked, rows: TrainingRows, address: str, context: Stag
     wants_folds = asked.wanted.learns or asked.ensemble is not None
     predictor = _kept_predictor(key, context)
     predicted = _kept_predictions(folds, rows, context) if wants_folds else None
-    known = context.previous.value.get("ensemble", {}) if context.previous is not None else {}
+    known = context.previous.value if context.previous is not None else {}
     if asked.ensemble is None:
         (winner,) = candidates
         again = wants_folds and predicted is None
         if again:
             predicted = _out_of_fold(winner, rows, asked, context)
-        made = predictor or fit(winner, rows, asked)
-        return Fitted(made, predicted, key, folds, predictor is None, again, {})
+        facts: Mapping[str, Any] = {}
+        if asked.distributed is not None:
+            facts = {"distributed": known.get("distributed", {})}
+        if predictor is not None:
+            return Fitted(predictor, predicted, key, folds, False, again, facts)
+        if asked.distributed is None:
+            return Fitted(fit(winner, rows, asked), predicted, key, folds, True, again, facts)
+        from tenure.stages.training.distributed import fit_in_parts
+
+        made = fit_in_parts(
+            winner, rows, asked.distributed, asked.class_weights, asked.seed, address, context
+        )
+        return Fitted(made.predictor, predicted, key, folds, True, again, {"distributed": made.facts})
     if predictor is not None and predicted is not None:
-        return Fitted(predictor, predicted, key, folds, False, False, {"ensemble": known})
+        return Fitted(predictor, predicted, key, folds, False, False, {"ensemble": known.get("ensemble", {})})
     return _ensemble(asked.ensemble, candidates, rows, asked, (key, folds), address, context)
 
 
@@ -217,7 +213,9 @@ def _key(asked: Asked, candidates: Sequence[Candidate], context: StageContext) -
     chosen = [[one.name, dict(one.params), dict(one.settings)] for one in candidates]
     # An ensemble is chosen by its folds.
     together = None if asked.ensemble is None else [_plain(asked.ensemble), _cut(asked)]
-    about = [asked.version, asked.seed, asked.class_weights, _plain(asked.sampling), together]
+    about: list[Any] = [asked.version, asked.seed, asked.class_weights, _plain(asked.sampling), together]
+    if asked.distributed is not None:
+        about.append(_plain(asked.distributed))
     return digest([about, inputs, chosen])
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
     from tenure.ml.design import Design
     from tenure.ml.preprocessor import Preprocessor
@@ -94,36 +95,54 @@ class PreparedFold:
     validation: Rows
 
 
-def load_rows(context: StageContext) -> TrainingRows:
-    """The training and validation parts of the snapshot. Raises StageError when there is nothing to learn from."""
+LEARNED_FROM = ("train", "validation")
+"""The parts of a snapshot."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """So many of the rows instead of all, drawn by the seed."""
+
+    rows: int
+    seed: int
+
+
+def load_rows(context: StageContext, sample: Sample | None = None) -> TrainingRows:
+    """The training and validation parts of the snapshot, or a sample of them: then no more is in memory at any time.
+
+    Raises StageError when there is nothing to learn from.
+    """
     import msgspec
     import numpy as np
 
     from tenure.ml.design import design
     from tenure.ml.recipe import decode
     from tenure.ml.signature import Signature
-    from tenure.ml.snapshot import PART, read_parts, target_codes, target_values
+    from tenure.ml.snapshot import PART, target_codes, target_values
 
     snapshot, made = context.records["data/snapshot"], context.records["features/recipe"]
     recipe = decode(context.artifacts.get(made.artifacts["recipe"]))
     signature = msgspec.convert(made.value["signature"], Signature)
     file = context.artifacts.local(snapshot.artifacts["snapshot"])
-    parts = ["train", "validation"]
+    read = _reader(file, sample)
     split = snapshot.config.get("data", {}).get("split", {})
     clock = split.get("column") if split.get("type") == "datetime" else None
     clock = clock or snapshot.value.get("timestamp")
     known = [column["name"] for column in snapshot.value["columns"]]
     wanted = {*(column.name for column in recipe.inputs), signature.target, clock}
-    table = read_parts(file, parts, [*(name for name in known if name in wanted), PART])
+    table = read([*(name for name in known if name in wanted), PART])
     values = target_values(table, signature)
     codes = target_codes(values, signature)
     if signature.task != "regression" and len(np.unique(codes)) < 2:
         only = f"is {values[0]!r} in every row" if len(values) else "has no row"
         raise StageError(
             "the training part has one class only",
-            f"target {signature.target!r} {only} of the training part, so there is nothing to tell apart",
-            "choose another split, or widen the source so that both outcomes occur",
-            path=("data", "split"),
+            f"target {signature.target!r} {only} of {'the training part' if sample is None else 'the sample'}, "
+            "so there is nothing to tell apart",
+            "choose another split, or widen the source so that both outcomes occur"
+            if sample is None
+            else "raise training.distributed.search_rows, or choose another split",
+            path=("data", "split") if sample is None else ("training", "distributed", "search_rows"),
         )
     times = None
     if clock is not None and clock in table.column_names:
@@ -138,21 +157,37 @@ def load_rows(context: StageContext) -> TrainingRows:
         times=times,
         split_type=snapshot.value.get("split_type", "random"),
         split_column=split.get("column"),
-        column=lambda name: _column(file, parts, name, known),
-        identity=digest([snapshot.digest, made.artifacts["recipe"]]),
+        column=lambda name: _column(read, name, known),
+        identity=digest(
+            [
+                snapshot.digest,
+                made.artifacts["recipe"],
+                *([] if sample is None else [sample.rows, sample.seed]),
+            ]
+        ),
     )
 
 
-def _column(file: Path, parts: list[str], name: str, known: list[str]) -> npt.NDArray[Any]:
-    from tenure.ml.snapshot import PART, read_parts
+def _reader(file: Path, sample: Sample | None) -> Callable[[list[str]], pa.Table]:
+    """Reads some columns of the rows."""
+    from tenure.ml.pieces import Pieces, spread
+    from tenure.ml.snapshot import read_parts
 
+    if sample is None:
+        return lambda columns: read_parts(file, LEARNED_FROM, columns)
+    pieces = Pieces(file, LEARNED_FROM)
+    numbers = spread(pieces.rows, sample.rows, sample.seed)
+    return lambda columns: pieces.take(numbers, columns)
+
+
+def _column(read: Callable[[list[str]], pa.Table], name: str, known: list[str]) -> npt.NDArray[Any]:
     if name not in known:
         raise StageError(
             "the column does not exist",
             f"the snapshot has no column {name!r}; it has {', '.join(known[:20])}",
             path=("training", "cross_validation", "column"),
         )
-    values: npt.NDArray[Any] = read_parts(file, parts, [name, PART]).column(name).to_numpy()
+    values: npt.NDArray[Any] = read([name]).column(name).to_numpy()
     return values
 
 

@@ -64,7 +64,8 @@ class Found:
 
 def run_search(training: Training, address: str, context: StageContext) -> Output:
     """Run or continue the search. Raises StageError when nothing can be learned, Interrupted when asked to stop."""
-    rows = load_rows(context)
+    block = training.distributed
+    rows = load_rows(context, None if block is None else block.sample(training.seed))
     warm = warm_starts(training.algorithms.listed(), context) if training.warm_start else ()
     # A search that begins elsewhere is another search, although it is asked for by the same spec and data.
     key = digest([context.fingerprint, msgspec.to_builtins(warm)]) if warm else context.fingerprint

@@ -25,6 +25,7 @@ from tenure.stages.base import (
 from tenure.stages.training.adoption import Adopt
 from tenure.stages.training.algorithms import Algorithms
 from tenure.stages.training.answers import Wanted
+from tenure.stages.training.distributed import Distributed
 from tenure.stages.training.ensembling import GreedyEnsemble
 from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
 from tenure.stages.training.nested import Nested
@@ -256,6 +257,13 @@ class Training(SpecModel):
         ge=0,
         lt=2**31,
     )
+    distributed: Distributed | None = field(
+        Effect.RETRAIN,
+        "For more rows than fit into the memory of one machine: search on a sample, and fit the winner to all rows in "
+        "parts. Only for algorithms that can.",
+        None,
+        examples=[{"search_rows": 200000, "parts": 8}],
+    )
     adopt: Adopt | None = field(
         Effect.METADATA,
         "A model that was fitted elsewhere and becomes version 1 as it is. It only matters until a model is recorded; "
@@ -272,7 +280,31 @@ class Training(SpecModel):
                 at=("ensemble",),
                 hint="remove one of the two",
             )
+        if self.distributed is not None:
+            self._can_be_distributed()
         return self
+
+    def _can_be_distributed(self) -> None:
+        for name, algorithm in self.algorithms.listed().items():
+            if not algorithm.IN_PARTS:
+                able = [other for other, kind in Algorithms.kinds().items() if kind.IN_PARTS]
+                raise FieldProblem(
+                    f"{name} cannot be fitted in parts, which training.distributed asks for",
+                    at=("algorithms", name),
+                    hint=f"choose {' or '.join(able)}, or remove distributed",
+                )
+        if self.ensemble is not None:
+            raise FieldProblem(
+                "an ensemble is chosen and fitted on rows that are all in memory",
+                at=("ensemble",),
+                hint="remove ensemble or distributed",
+            )
+        if self.sampling is not None and self.sampling.type != "none":
+            raise FieldProblem(
+                "rows are left out or repeated where all of them are in memory",
+                at=("sampling",),
+                hint="use class_weights instead, or remove distributed",
+            )
 
 
 def describe(resource: Resource) -> str:
@@ -295,6 +327,8 @@ def _describe_model(block: Mapping[str, Any]) -> str:
             "whole training part"
         )
     said = "fit the best trial on the whole training part"
+    if "distributed" in block:
+        said += f" in {block['distributed']['parts']} parts"
     learned = [
         word
         for name, word in (
@@ -341,7 +375,7 @@ _SEARCHED = tuple(name for name in Training.model_fields if name not in ("adopt"
 
 def _of_model(section: Training, identity: Identity) -> dict[str, SpecModel | Part | None]:
     """What the model is made from besides the search; the value of outcomes only where the threshold uses it."""
-    fields = ("seed", "class_weights", "sampling", "cross_validation", *_FINISHING)
+    fields = ("seed", "class_weights", "sampling", "cross_validation", "distributed", *_FINISHING)
     threshold = section.decision_threshold
     valued = threshold is not None and threshold.value == "business"
     return {"training": Part(section, fields)} | ({"business.value": identity.value} if valued else {})
@@ -378,7 +412,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
     from tenure.stages.training.members import Asked
 
     # The fields of the search are no part of the model's configuration, and decide nothing here.
-    block = Training.model_validate({"algorithms": {"ridge": {}}} | resource.config["training"])
+    block = Training.model_validate({"algorithms": {"xgboost": {}}} | resource.config["training"])
     asked = Asked(
         seed=block.seed,
         version=VERSION,
@@ -386,6 +420,7 @@ def realise(resource: Resource, target: Target | None, context: StageContext) ->
         sampling=block.sampling,
         cross_validation=block.cross_validation,
         ensemble=block.ensemble,
+        distributed=block.distributed,
         wanted=wanted_of(block, resource.config.get("business", {}).get("value", {})),
     )
     return fit_winner(asked, resource.address, context)

@@ -123,7 +123,8 @@ def _measured(
     import numpy as np
 
     from tenure.ml.predictor import save
-    from tenure.stages.training.members import Asked, Candidate, fit
+    from tenure.stages.training.candidate import Candidate
+    from tenure.stages.training.members import Asked, fit
     from tenure.stages.training.timing import milliseconds
 
     candidate = Candidate(trial.algorithm, trial.params, settings[trial.algorithm], trial.score)

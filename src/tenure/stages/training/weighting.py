@@ -112,10 +112,19 @@ def class_weights(
     """What a row of each class counts (classes,). `balanced` gives all classes that occur the same total weight."""
     import numpy as np
 
+    return weights_of(np.bincount(codes, minlength=len(signature.classes)), weights, signature)
+
+
+def weights_of(
+    counts: npt.NDArray[np.int64], weights: ClassWeights, signature: Signature
+) -> npt.NDArray[np.float64]:
+    """As `class_weights`, from how many rows each class has (classes,)."""
+    import numpy as np
+
     classes = signature.classes
     if weights == "balanced":
-        counts = np.bincount(codes, minlength=len(classes))
-        return np.where(counts > 0, len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+        total = counts.sum()
+        return np.where(counts > 0, total / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
     names = [class_text(value) for value in classes]
     unknown = [name for name in weights if name not in names]
     if unknown:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.spec.base import SpecModel, field
-from tenure.stages.training.algorithm import Algorithm, Fit, Form, Rows, Setting
+from tenure.stages.training.algorithm import Algorithm, Batch, Fit, Form, Rows, Setting
 from tenure.stages.training.space import Dimension, Fixed, Int, LogUniform, Takes, Uniform, Value, portfolio
 
 _OBJECTIVES = {
@@ -93,6 +93,7 @@ class Xgboost(Algorithm):
     COST: ClassVar[float] = 4.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("xgboost-cpu", "xgboost")
+    IN_PARTS: ClassVar[bool] = True
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -106,19 +107,7 @@ class Xgboost(Algorithm):
                 path=("training", "algorithms", "xgboost"),
             ) from error
 
-        objective, measure = _OBJECTIVES[setting.task]
-        settings = {
-            name: value for name, value in params.items() if name not in ("n_estimators", "rounds")
-        } | {
-            "objective": objective,
-            "eval_metric": measure,
-            "tree_method": "hist",
-            "seed": setting.seed,
-            "nthread": setting.threads,
-            "verbosity": 0,
-        }
-        if setting.task == "multiclass":
-            settings["num_class"] = setting.classes
+        settings, measure = _settings(params, setting)
         train = _quantiles(rows, setting.threads, None)
         rounds = int(params.get("rounds", params["n_estimators"]))
         if validation is None:
@@ -141,6 +130,47 @@ class Xgboost(Algorithm):
             return Fit(booster, {"rounds": booster.num_boosted_rounds()})
         best = booster.best_iteration + 1
         return Fit(booster[:best], {"rounds": best})
+
+    def fit_part(self, params: Mapping[str, Any], batches: Sequence[Batch], setting: Setting) -> Any:
+        """Boost together with the others of xgboost's collective. Of the rows only quantiles stay in memory, a byte or
+        two for a value."""
+        import xgboost
+
+        class Iterator(xgboost.DataIter):
+            def __init__(self) -> None:
+                super().__init__(release_data=True)
+                self.reset()
+
+            def next(self, input_data: Any) -> bool:
+                batch = next(self._left, None)
+                if batch is None:
+                    return False
+                rows = batch()
+                input_data(data=rows.matrix, label=rows.target, weight=rows.weights)
+                return True
+
+            def reset(self) -> None:
+                self._left = iter(batches)
+
+        settings, _ = _settings(params, setting)
+        train = xgboost.QuantileDMatrix(Iterator(), nthread=setting.threads)
+        return xgboost.train(settings, train, int(params.get("rounds", params["n_estimators"])))
+
+
+def _settings(params: Mapping[str, Any], setting: Setting) -> tuple[dict[str, Any], str]:
+    """What xgboost is told, and the measure it stops early by."""
+    objective, measure = _OBJECTIVES[setting.task]
+    settings = {name: value for name, value in params.items() if name not in ("n_estimators", "rounds")} | {
+        "objective": objective,
+        "eval_metric": measure,
+        "tree_method": "hist",
+        "seed": setting.seed,
+        "nthread": setting.threads,
+        "verbosity": 0,
+    }
+    if setting.task == "multiclass":
+        settings["num_class"] = setting.classes
+    return settings, measure
 
 
 def _quantiles(rows: Rows, threads: int, reference: Any) -> Any:
