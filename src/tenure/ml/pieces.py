@@ -44,6 +44,11 @@ class Pieces:
         self._ends = np.cumsum(np.array(counts, dtype=np.int64))
 
     @property
+    def columns(self) -> list[str]:
+        """Those of the file."""
+        return list(self._file.schema_arrow.names)
+
+    @property
     def rows(self) -> int:
         """How many there are."""
         return int(self._ends[-1]) if len(self._ends) else 0

@@ -65,7 +65,10 @@ def write_report(evaluation: Evaluation, worth: Mapping[str, Any] | None, contex
     primary = metric(search.value["metric"], signature.task)
     predictions = predictor.predict(test)
     naive, kind = _baseline(
-        evaluation, target_values(read_parts(file, ["train"]), signature), len(test), signature
+        evaluation,
+        target_values(read_parts(file, ["train"], [signature.target]), signature),
+        len(test),
+        signature,
     )
     champion = champion_of(context, model, test, signature)
 

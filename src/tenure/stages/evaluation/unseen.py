@@ -25,15 +25,19 @@ def unseen_rows(test: pa.Table, champion: Record, context: StageContext) -> npt.
     """
     import numpy as np
 
-    from tenure.ml.snapshot import PART, read_parts
+    from tenure.ml.pieces import Pieces
+    from tenure.ml.snapshot import PART
 
     blob = champion.artifacts.get("snapshot")
     if blob is None:
         return np.full(test.num_rows, not adopted(champion))
     parts = ["train", "validation", *(["test"] if adopted(champion) else [])]
-    learned = read_parts(context.artifacts.local(blob), parts)
-    columns = [name for name in test.column_names if name != PART and name in learned.column_names]
-    unseen = ~np.isin(_keys(test, columns), _keys(learned, columns))
+    learned = Pieces(context.artifacts.local(blob), parts)
+    columns = [name for name in test.column_names if name != PART and name in learned.columns]
+    keys = _keys(test, columns)
+    unseen = np.full(test.num_rows, True)
+    for table in learned.tables(columns):  # the champion may have learned from more rows than fit into memory
+        unseen &= ~np.isin(keys, _keys(table, columns))
     return unseen | later_rows(test, champion, context) if adopted(champion) else unseen
 
 

@@ -13,6 +13,8 @@ from tenure.stages.base import Output
 from tenure.stages.features.naming import unknown_column
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from tenure.ml.columns import ColumnProfile, Profile
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 """Categories of an input that the signature lists; with more, unseen ones are not told apart."""
+MOST_ROWS = 1_000_000
+"""Training rows that are looked at; of more, a sample, so that a recipe for any number of rows takes bounded memory."""
+_SEED = 20_240_229
+"""Of that sample: fixed, since a recipe has no seed of its own."""
 MOST_CLOSED = 1000
 """Categories that the signature lists where it takes no others."""
 
@@ -38,7 +44,7 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     from tenure.ml.design import derive, design
     from tenure.ml.recipe import Recipe, encode
     from tenure.ml.signature import Signature
-    from tenure.ml.snapshot import PART, read_parts, target_codes, target_values
+    from tenure.ml.snapshot import target_codes, target_values
     from tenure.stages.features.leakage import examine
     from tenure.stages.features.treating import closed_columns, interactions_of, treatments_of
 
@@ -47,10 +53,8 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
     types: dict[str, ColumnType] = {column["name"]: column["type"] for column in facts["columns"]}
     nullable = {column["name"] for column in facts["columns"] if column["nullable"]}
     target = facts["target"]
-    table = read_parts(context.artifacts.local(snapshot.artifacts["snapshot"]), ["train"]).drop_columns(
-        [PART]
-    )
     notes: list[str] = []
+    table = _looked_at(context.artifacts.local(snapshot.artifacts["snapshot"]), notes)
 
     derived, read = _derived(features, types, target)
     raw = _chosen(features, types, target, table, profile(table), notes)
@@ -114,6 +118,20 @@ def make_recipe(features: Features, address: str, context: StageContext) -> Outp
         artifacts={"recipe": blob},
         sentence=f"{len(recipe.inputs)} columns and {len(recipe.derived)} derived for {target}, a {facts['task']} task",
     )
+
+
+def _looked_at(file: Path, notes: list[str]) -> pa.Table:
+    """The training part, or a sample of it where that is large; what was left out goes to `notes`."""
+    from tenure.ml.pieces import Pieces, spread
+    from tenure.ml.snapshot import PART, read_parts
+
+    parts = ["train"]
+    pieces = Pieces(file, parts)
+    if pieces.rows <= MOST_ROWS:
+        return read_parts(file, parts).drop_columns([PART])
+    notes.append(f"decided by {MOST_ROWS:,} of the {pieces.rows:,} training rows, categories and ranges too")
+    columns = [name for name in pieces.columns if name != PART]
+    return pieces.take(spread(pieces.rows, MOST_ROWS, _SEED), columns)
 
 
 def _derived(features: Features, types: dict[str, ColumnType], target: str) -> tuple[list[Derived], set[str]]:
