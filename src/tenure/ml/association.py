@@ -18,6 +18,8 @@ from typing import Literal
 import duckdb
 import msgspec
 
+from tenure.ml.quoting import quoted
+
 BINS = 20
 _DIGITS = 6
 """Sums come out in the order of threads; digits beyond would differ from run to run."""
@@ -55,11 +57,6 @@ def associations(
         for name, kind in columns.items()
     ]
     return tuple(sorted(found, key=lambda item: (-item.score, item.column)))
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _bin(connection: duckdb.DuckDBPyConnection, table: str, name: str, kind: Kind) -> str:

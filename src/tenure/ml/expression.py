@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from tenure.core.errors import StageError
+from tenure.ml.quoting import quoted
 from tenure.ml.signature import ARROW_TYPES, ColumnType
 
 _SCALAR_NODES = frozenset(
@@ -213,16 +214,12 @@ def evaluate(table: pa.Table, derived: Sequence[Derived]) -> pa.Table:
 
 
 def _project(table: pa.Table, derived: Sequence[Derived]) -> pa.Table:
-    items = ", ".join(f"({column.expression}\n) AS {_quoted(column.name)}" for column in derived)
+    items = ", ".join(f"({column.expression}\n) AS {quoted(column.name)}" for column in derived)
     cursor = _ENGINE.cursor()
     try:
         return cursor.from_arrow(table).project(f"*, {items}").to_arrow_table()
     finally:
         cursor.close()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from one arrives as `Record`s in `StageContext.records`, whose `value` and `arti
 
 data/snapshot     value: rows, columns [{name, type, nullable, empty?, sensitive?, pii?}], target, task, classes,
                   timestamp, entities, split {train: n, ...}, split_type, joins, cleaning, checks, label,
+                  written (`ml.written.WrittenFile`, or None where the rows are no text),
                   leakage [{kind, sentence, rows, blocks}]
                   artifacts: snapshot (Parquet, column `__split__` = train|validation|test), profile, statistics (JSON)
 features/recipe   value: task, target, classes, signature, notes          artifacts: recipe (JSON)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tenure.ml.association import quoted
+from tenure.ml.quoting import quoted
 
 if TYPE_CHECKING:
     import duckdb

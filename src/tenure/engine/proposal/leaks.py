@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tenure.engine.proposal import meaning
-from tenure.ml.association import quoted
+from tenure.ml.quoting import quoted
 
 if TYPE_CHECKING:
     import duckdb

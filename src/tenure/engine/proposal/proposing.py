@@ -19,7 +19,7 @@ from tenure.engine.proposal.facts import Facts, facts_of
 from tenure.engine.proposal.leaks import given_away, named_after, share_later
 from tenure.engine.proposal.reading import Read, read
 from tenure.engine.proposal.target import Chosen, choose, listed
-from tenure.ml.association import quoted
+from tenure.ml.quoting import quoted
 
 if TYPE_CHECKING:
     import duckdb

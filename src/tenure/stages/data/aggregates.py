@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import SQL_TYPES, literal, quoted
+from tenure.ml.quoting import literal, quoted
+from tenure.stages.data.engine import SQL_TYPES
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:

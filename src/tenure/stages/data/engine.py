@@ -23,6 +23,7 @@ import msgspec
 
 from tenure.core.drafts import scratch
 from tenure.core.errors import Interrupted, StageError
+from tenure.ml.quoting import literal, quoted
 from tenure.stages.data.memory import VARIABLE, memory_limit
 
 if TYPE_CHECKING:
@@ -446,16 +447,6 @@ def _watched(connection: duckdb.DuckDBPyConnection, stopping: Callable[[], bool]
 
 def _threads(limit: int) -> int:
     return max(1, min(os.cpu_count() or 1, limit // _BYTES_PER_THREAD))
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL takes it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _numbered(columns: Mapping[str, ColumnType]) -> tuple[Column, ...]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tenure.core.digest import digest
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import SQL_TYPES, Engine, literal
+from tenure.ml.quoting import literal
+from tenure.stages.data.engine import SQL_TYPES, Engine
 from tenure.stages.data.ledger import Entry, Ledger, Parse
 from tenure.stages.data.loading import Loaded, no_model_can_use
 from tenure.stages.data.lookup import Where

@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import Engine, literal, not_of_the_data, quoted
+from tenure.ml.quoting import literal, quoted
+from tenure.ml.written import Writing
+from tenure.stages.data.engine import Engine, not_of_the_data
 from tenure.stages.data.files import UNREADABLE, open_bytes, unreadable
 from tenure.stages.data.gathering import paths
 from tenure.stages.data.loading import Loaded, no_model_can_use
 from tenure.stages.data.lookup import Where
-from tenure.stages.data.text_values import Writing, typed
+from tenure.stages.data.text_values import typed
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import quoted
+from tenure.ml.quoting import quoted
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:

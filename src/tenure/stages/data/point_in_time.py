@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tenure.core.units import parse_duration
+from tenure.ml.quoting import quoted
 from tenure.stages.data.aggregates import listed, one_thread
-from tenure.stages.data.engine import quoted
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType

@@ -75,13 +75,18 @@ def prepare(tables: Mapping[str, Table], data: Data, now: datetime, previous_row
     return Prepared(table, target, facts, notes)
 
 
+def main_source(data: Data) -> str:
+    """The source whose rows the model is about; others are joined to it."""
+    return data.join[0].left if data.join else next(iter(data.sources))
+
+
 def _joined(tables: Mapping[str, Table], data: Data, facts: dict[str, Any], notes: list[str]) -> Table:
     """The rows the model is about, with the columns of all sources.
 
     A condition over columns of the first source alone is applied before the joins: they neither change nor repeat
     its rows, so the result is the same, and less is joined.
     """
-    first = data.join[0].left if data.join else next(iter(tables))
+    first = main_source(data)
     table = tables[first]
     early = data.filter is not None and filtering.reads_only(table, data.filter)
     if data.filter is not None and early:

@@ -17,7 +17,7 @@ from tenure.stages.base import Output
 from tenure.stages.data import contract, storing
 from tenure.stages.data.engine import Engine, opened
 from tenure.stages.data.loading import no_model_can_use
-from tenure.stages.data.preparing import prepare
+from tenure.stages.data.preparing import main_source, prepare
 from tenure.stages.data.profiling import profile
 from tenure.stages.data.statistics import decode, encode, statistics
 from tenure.stages.data.text_values import notes_on
@@ -53,6 +53,7 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
         contract.refuse_other_columns(before["columns"], described, address)
     for note in notes:
         context.emit(Note(address, note))
+    written = data.sources[main_source(data)].written
     meaning = {"target": data.target_column, "task": target.task, "classes": list(target.classes)}
     value = meaning | {
         "rows": table.rows,
@@ -61,6 +62,7 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
         "entities": list(data.entities),
         "time_range": _time_range(table, data.timestamp_column),
         "sources": sources,
+        "written": None if written is None else msgspec.to_builtins(written),
         "notes": notes,
         **facts,
     }

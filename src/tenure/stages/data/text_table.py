@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import Engine, literal, not_of_the_data
+from tenure.ml.quoting import literal
+from tenure.ml.written import Writing
+from tenure.stages.data.engine import Engine, not_of_the_data
 from tenure.stages.data.files import UNREADABLE
 from tenure.stages.data.gathering import paths
 from tenure.stages.data.loading import Loaded
 from tenure.stages.data.lookup import Where
 from tenure.stages.data.text_dialect import UTF8, as_utf8, diagnosis, header, with_plain_line_ends
-from tenure.stages.data.text_values import Writing, typed
+from tenure.stages.data.text_values import typed
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType

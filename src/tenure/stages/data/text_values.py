@@ -1,19 +1,18 @@
-"""Values written as text: which of them look like numbers, dates or booleans, and how they are read.
+"""Tables whose values are written as text, in types found from all values.
 
-A column is an integer, a number, a boolean or a timestamp only if every value that is there looks like one; digits
-behind a leading zero (`007`) are text, since they name things. Columns are called `c0`, `c1`, ... in SQL here.
+A column is an integer, a number, a boolean or a timestamp only if every value that is there looks like one
+(`ml.written`). Columns are called `c0`, `c1`, ... in SQL here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from tenure.core.errors import StageError
-from tenure.stages.data.engine import Engine, Table, literal
+from tenure.ml.quoting import literal
+from tenure.ml.written import GUESSED, Writing, looks_like, read_as, read_fast
+from tenure.stages.data.engine import Engine, Table
 from tenure.stages.data.loading import Loaded, settle
 from tenure.stages.data.lookup import Where
 
@@ -24,53 +23,6 @@ _SAMPLE = 2000
 _LOOKED_AT = 100_000
 _MOSTLY = 0.9
 _MISFIT = "a value does not fit"
-
-_TRIMMED = "trim({c}, ' \t')"
-_LOOKS_LIKE: dict[ColumnType, str] = {
-    "integer": r"regexp_full_match({t}, '[+-]?(0|[1-9][0-9]*)') AND try_cast({t} AS BIGINT) IS NOT NULL",
-    "number": (
-        r"regexp_full_match(lower({t}), "
-        r"'[+-]?(((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)')"
-    ),
-    "boolean": "lower({t}) IN ('true', 'false')",
-    "timestamp": (
-        r"regexp_full_match({t}, '[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}"
-        r"([T ][0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?') "
-        r"AND try_cast({t} AS TIMESTAMPTZ) IS NOT NULL"
-    ),
-}
-_DECLARED: dict[ColumnType, str] = {
-    "integer": "regexp_full_match({t}, '[+-]?[0-9]+') AND try_cast({t} AS BIGINT) IS NOT NULL",
-    "number": "try_cast({t} AS DOUBLE) IS NOT NULL",
-}
-_CAST: dict[ColumnType, str] = {
-    "integer": "CAST({t} AS BIGINT)",
-    "number": "CAST({t} AS DOUBLE)",
-    "boolean": "lower({t}) = 'true'",
-    "timestamp": "make_timestamp(epoch_us(CAST({t} AS TIMESTAMPTZ)))",
-    "string": "{c}",
-}
-
-
-_FAST: dict[ColumnType, str] = {
-    "integer": "CASE WHEN CAST(try_cast({c} AS BIGINT) AS VARCHAR) = {c} THEN try_cast({c} AS BIGINT) END",
-    "number": r"CASE WHEN regexp_full_match({c}, '-?(0|[1-9][0-9]*)(\.[0-9]+)?') THEN CAST({c} AS DOUBLE) END",
-    "boolean": "CASE {c} WHEN 'true' THEN true WHEN 'false' THEN false END",
-    "timestamp": (
-        "CASE WHEN strlen({c}) IN (10, 19) AND substr({c}, 5, 1) = '-' AND substr({c}, 8, 1) = '-' "
-        "AND substr({c}, 17, 1) IN ('', ':') THEN try_cast({c} AS TIMESTAMP) END"
-    ),
-}
-"""As above, for values without blanks around them and times without a zone."""
-
-
-class Writing(msgspec.Struct, frozen=True):
-    """How values are written: dates in any of `timestamp_formats` (ISO 8601 without any), numbers with a sign between
-    whole and decimals and another between thousands."""
-
-    timestamp_formats: tuple[str, ...] = ()
-    decimal: str = "."
-    thousands: str | None = None
 
 
 def typed(
@@ -93,7 +45,7 @@ def typed(
 
     sample = f"(SELECT * FROM {scan} LIMIT {_SAMPLE})"
     free = {
-        n: list(_LOOKS_LIKE if guesses is None else guesses[name])
+        n: list(GUESSED if guesses is None else guesses[name])
         for n, name in enumerate(names)
         if name not in types
     }
@@ -155,7 +107,7 @@ def _possible(
 ) -> tuple[dict[int, list[ColumnType]], dict[int, int], int]:
     """Which of the types in `free` every value of a column looks like, how many values each has, and the rows."""
     items = ["count(*)", *(f"count(c{n})" for n in free)]
-    items += [f"count(*) FILTER ({_test(n, kind, writing)})" for n in free for kind in free[n]]
+    items += [f"count(*) FILTER ({looks_like(f'c{n}', kind, writing)})" for n in free for kind in free[n]]
     found = iter(engine.query(f"SELECT {', '.join(items)} FROM {source}")[0])
     rows = next(found)
     known = {n: next(found) for n in free}
@@ -185,11 +137,11 @@ def _read(
     items = []
     for n, name in enumerate(names):
         kind = kinds[name]
-        value = _cast(n, kind, writing)
+        value = read_as(f"c{n}", kind, writing)
         if kind != "string":
-            test = _test(n, kind, writing, declared=name in types)
+            test = looks_like(f"c{n}", kind, writing, declared=name in types)
             ways = [
-                *_fast(n, kind, writing),
+                *read_fast(f"c{n}", kind, writing),
                 f"CASE WHEN {test} THEN {value} END",
                 f"error({literal(_MISFIT)})",
             ]
@@ -209,7 +161,7 @@ def _refuse_misfits(
     for n, name in enumerate(names):
         if name not in types or types[name] == "string":
             continue
-        misfit = f"c{n} IS NOT NULL AND NOT ({_test(n, types[name], writing, declared=True)})"
+        misfit = f"c{n} IS NOT NULL AND NOT ({looks_like(f'c{n}', types[name], writing, declared=True)})"
         ((count, example),) = engine.query(f"SELECT count(*), min(c{n}) FROM {scan} WHERE {misfit}")
         if count:
             raise StageError(
@@ -218,45 +170,3 @@ def _refuse_misfits(
                 "change the declared type, or add the text to null_values if it stands for a missing value",
                 path=(*where, "types", name),
             )
-
-
-def _test(n: int, kind: ColumnType, writing: Writing, *, declared: bool = False) -> str:
-    """True where the value of column n is of a kind; false or null elsewhere."""
-    if kind == "timestamp" and writing.timestamp_formats:
-        return f"try_strptime({_text(n)}, {_formats(writing)}) IS NOT NULL"
-    pattern = _DECLARED.get(kind, _LOOKS_LIKE[kind]) if declared else _LOOKS_LIKE[kind]
-    return f"coalesce({pattern.format(t=_text(n, kind, writing))}, false)"
-
-
-def _cast(n: int, kind: ColumnType, writing: Writing) -> str:
-    if kind == "timestamp" and writing.timestamp_formats:
-        parsed = f"strptime({_text(n)}, {_formats(writing)})"
-        return f"make_timestamp(epoch_us(CAST({parsed} AS TIMESTAMPTZ)))"
-    return _CAST[kind].format(c=f"c{n}", t=_text(n, kind, writing))
-
-
-def _fast(n: int, kind: ColumnType, writing: Writing) -> list[str]:
-    """The value where it is written in the way most are, null elsewhere: trimming and zones cost more than the rest."""
-    if kind not in _FAST or writing != Writing():
-        return []
-    return [_FAST[kind].format(c=f"c{n}")]
-
-
-def _formats(writing: Writing) -> str:
-    return "[" + ", ".join(literal(one) for one in writing.timestamp_formats) + "]"
-
-
-def _text(n: int, kind: ColumnType = "string", writing: Writing | None = None) -> str:
-    """The trimmed text of column n; a number with the signs that SQL knows."""
-    text = _TRIMMED.format(c=f"c{n}")
-    if writing is None or kind not in ("number", "integer"):
-        return text
-    if writing.thousands is not None:
-        sign, point = re.escape(writing.thousands), re.escape(writing.decimal)
-        grouped = literal(rf"[+-]?[1-9][0-9]{{0,2}}({sign}[0-9]{{3}})+({point}[0-9]*)?")
-        without = f"replace({text}, {literal(writing.thousands)}, '')"
-        text = f"CASE WHEN regexp_full_match({text}, {grouped}) THEN {without} ELSE {text} END"
-    if kind == "number" and writing.decimal == ",":
-        # A point in such a number is a mistake, unless it was between thousands: this is no number then.
-        text = f"replace(replace({text}, '.', '?'), ',', '.')"
-    return text

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tenure.core.errors import StageError
 from tenure.core.units import parse_instant
-from tenure.stages.data.engine import SQL_TYPES, literal
+from tenure.ml.quoting import literal
+from tenure.stages.data.engine import SQL_TYPES
 
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType

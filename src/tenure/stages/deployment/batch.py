@@ -12,6 +12,7 @@ import msgspec
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.written import WrittenFile
 from tenure.spec.base import SpecModel, field
 from tenure.stages.deployment.scoring import scored
 from tenure.stages.deployment.table_files import TableWriter, read_chunks
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from tenure.executors.executor import Executor
     from tenure.ml.predictions import Predictions
     from tenure.ml.predictor import Predictor
-    from tenure.state.record import ModelState
+    from tenure.ml.signature import ColumnType
+    from tenure.state.record import ModelState, Record
 
 
 class BatchTarget(SpecModel):
@@ -56,6 +58,7 @@ def predict_file(
 ) -> Scored:
     """Score a CSV or Parquet file with the live version, or the given one, and append to the prediction log.
 
+    A CSV file is read as the source of the model declares it: dates, decimals, missing values, encoding.
     `output` (CSV or Parquet by its suffix) holds the columns of `source` and `prediction`, `probability_<class>`,
     `prediction_id` and `model_version`. The whole file is checked before anything is written; `output` appears
     complete or not at all. Raises StageError for a file that does not fit, Blocked when no version is live.
@@ -68,7 +71,8 @@ def predict_file(
             "version not found", f"{state.model} has no version {live}.", f"tenure history {state.model}"
         )
     for path in (source, output):
-        if path.suffix.lower() not in (".csv", ".parquet"):
+        unpacked = path.with_suffix("") if path == source and path.suffix.lower() == ".gz" else path
+        if unpacked.suffix.lower() not in (".csv", ".parquet") or path.name.lower().endswith(".parquet.gz"):
             raise StageError(
                 "unknown file type", f"{path} is neither .csv nor .parquet.", "Convert the file first."
             )
@@ -76,13 +80,14 @@ def predict_file(
         raise StageError("not a file", f"{source} is a folder, a pipe or a device; it is read twice.")
     # A batch is worth the threads that a single row is not; 0 lets xgboost take all of them.
     predictor = load_version(artifacts, record, threads=0)
+    snapshot = state.records.get("data/snapshot")
+    written, known = _as_in_training(snapshot)
     rows = 0
-    for chunk in read_chunks(source, predictor.signature):
+    for chunk in read_chunks(source, predictor.signature, written, known):
         _check(source, chunk, rows, predictor)
         rows += chunk.num_rows
     if rows == 0:
         raise StageError("file without rows", f"{source} has no rows to predict.")
-    snapshot = state.records.get("data/snapshot")
     log = _Log(
         folder=log_folder,
         settings=endpoint.value["log"] if endpoint else {},
@@ -95,7 +100,7 @@ def predict_file(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with closing(TableWriter(temporary, output.suffix.lower())) as writer:
-            chunks = read_chunks(source, predictor.signature)
+            chunks = read_chunks(source, predictor.signature, written, known)
             for chunk, predictions in scored(chunks, predictor, record, artifacts, executor):
                 ids = [uuid.uuid4().hex for _ in range(chunk.num_rows)]
                 writer.write(_scored(chunk, predictions, ids, live))
@@ -108,6 +113,19 @@ def predict_file(
     finally:
         temporary.unlink(missing_ok=True)
     return Scored(state.model, live, rows, logged, output)
+
+
+def _as_in_training(snapshot: Record | None) -> tuple[WrittenFile | None, dict[str, ColumnType]]:
+    """How the data of the model are written now, where they are text, and the types of their columns.
+
+    It is the last snapshot that says so and not the one of the version: new rows come as the source writes them now.
+    """
+    facts = {} if snapshot is None else snapshot.value
+    written = facts.get("written")
+    return (
+        None if written is None else msgspec.convert(written, WrittenFile),
+        {column["name"]: column["type"] for column in facts.get("columns", ())},
+    )
 
 
 class _Log(msgspec.Struct, frozen=True):

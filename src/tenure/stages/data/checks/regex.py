@@ -9,9 +9,9 @@ from pydantic import AfterValidator
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.quoting import literal
 from tenure.spec.base import field
 from tenure.stages.data.checks.rule import Broken, RowRule
-from tenure.stages.data.engine import literal
 from tenure.stages.data.lookup import Where, require_text
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from tenure.core.effect import Effect
+from tenure.ml.quoting import literal
 from tenure.spec.base import SpecModel, field
 from tenure.stages.data.cleaning.changes import unreadable, with_values
-from tenure.stages.data.engine import literal
 from tenure.stages.data.lookup import Where, require_text
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.quoting import literal
 from tenure.spec.base import SpecModel, field
 from tenure.stages.data.cleaning.changes import unreadable, with_values
-from tenure.stages.data.engine import literal
 from tenure.stages.data.lookup import Where, require_text
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from tenure.core.effect import Effect
+from tenure.ml.quoting import literal
 from tenure.spec.base import SpecModel, field
 from tenure.stages.data.cleaning.changes import unreadable, with_values
-from tenure.stages.data.engine import literal
 from tenure.stages.data.lookup import Where, require
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from tenure.core.effect import Effect
+from tenure.ml.written import NULL_VALUES, Writing, WrittenFile
 from tenure.spec.base import FieldProblem, field
 from tenure.stages.data import pieces
 from tenure.stages.data.sources.located import Located
@@ -55,7 +56,7 @@ class Csv(Located):
     null_values: tuple[str, ...] = field(
         Effect.RETRAIN,
         "Texts that stand for a missing value, written exactly so; an empty one always does.",
-        ("NA", "N/A", "NaN", "nan", "NULL", "null", "None"),
+        NULL_VALUES,
     )
     types: dict[str, Literal["number", "integer", "string", "boolean", "timestamp"]] = field(
         Effect.RETRAIN,
@@ -85,14 +86,22 @@ class Csv(Located):
         """What the files are now, with their lines."""
         return self.now(project, recorded, count_lines=True)
 
-    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
-        """All rows of all files."""
-        from tenure.stages.data import gathering, text_table
-        from tenure.stages.data.text_values import Writing
-
+    @property
+    def written(self) -> WrittenFile:
+        """How the files are written."""
         formats = (
             (self.timestamp_format,) if isinstance(self.timestamp_format, str) else self.timestamp_format
         )
+        return WrittenFile(
+            Writing(formats or (), self.decimal, self.thousands),
+            self.null_values,
+            self.encoding,
+            self.delimiter,
+        )
+
+    def load(self, project: Path, where: tuple[str | int, ...], engine: Engine) -> Loaded:
+        """All rows of all files."""
+        from tenure.stages.data import gathering, text_table
 
         def read(file: Path, shown: str, types: Mapping[str, ColumnType]) -> Loaded:
             return text_table.read(
@@ -103,7 +112,7 @@ class Csv(Located):
                 encoding=self.encoding,
                 null_values=self.null_values,
                 types={**self.types, **types},
-                writing=Writing(formats or (), self.decimal, self.thousands),
+                writing=self.written.writing,
                 where=where,
             )
 

@@ -149,7 +149,7 @@ def _reader(path: str) -> str | None:
 
 
 def _name(connection: duckdb.DuckDBPyConnection, name: str, found: list[Path], reader: str | None) -> None:
-    from tenure.stages.data.engine import quoted
+    from tenure.ml.quoting import quoted
     from tenure.stages.data.gathering import paths
 
     connection.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT * FROM {reader}({paths(found)})")

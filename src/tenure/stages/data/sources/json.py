@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.written import Writing, WrittenFile
 from tenure.spec.base import field
 from tenure.stages.data import pieces
 from tenure.stages.data.lookup import Where
@@ -43,13 +44,17 @@ class Json(Located):
         """What the files are now."""
         return self.now(project, recorded)
 
-    def load(self, project: Path, where: Where, engine: Engine) -> Loaded:
-        """All objects of all files."""
-        from tenure.stages.data import gathering, json_table
-
+    @property
+    def written(self) -> WrittenFile:
+        """How dates are written; all else is as usual in a file of text."""
         formats = (
             (self.timestamp_format,) if isinstance(self.timestamp_format, str) else self.timestamp_format
         )
+        return WrittenFile(Writing(formats or ()))
+
+    def load(self, project: Path, where: Where, engine: Engine) -> Loaded:
+        """All objects of all files."""
+        from tenure.stages.data import gathering, json_table
 
         def read(file: Path, shown: str, types: Mapping[str, ColumnType]) -> Loaded:
             return json_table.read(
@@ -57,7 +62,7 @@ class Json(Located):
                 file,
                 shown,
                 types={**self.types, **types},
-                timestamp_formats=formats or (),
+                timestamp_formats=self.written.writing.timestamp_formats,
                 where=where,
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenure.core.effect import Effect
+from tenure.ml.written import WrittenFile
 from tenure.spec.base import DurationText, SpecModel, field
 
 
@@ -30,3 +31,8 @@ class Timed(SpecModel):
         None,
         examples=["1h"],
     )
+
+    @property
+    def written(self) -> WrittenFile | None:
+        """How text files of such rows are written; None where no text is read, so that nothing is said of it."""
+        return None

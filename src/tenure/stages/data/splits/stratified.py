@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
+from tenure.ml.quoting import literal
 from tenure.spec.base import field
-from tenure.stages.data.engine import literal
 from tenure.stages.data.splits.shares import Rows, Shares
 
 if TYPE_CHECKING:
