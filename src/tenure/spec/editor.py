@@ -14,6 +14,7 @@ from typing import Any
 
 from tenure.core.effect import Effect
 from tenure.spec.compose.composed import DEFAULTS, VARIABLES
+from tenure.spec.repeats import shared
 
 Schema = dict[str, Any]
 
@@ -92,7 +93,7 @@ def editor_schema(document: Schema) -> Schema:
         top["properties"][name] = {**words, "doNotSuggest": True}
     top["properties"] |= {name: dict(value) for name, value in _COMPOSITION.items()}
     schema: Schema = _with_markup({**top, "allOf": conditions, "$defs": definitions | partial.definitions})
-    return schema
+    return shared(schema, PARTIAL)
 
 
 # ---- what is shown over a key ----------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def _relax_default_kinds(schema: Any, definitions: dict[str, Any]) -> None:
 def files(documents: Mapping[str, type[SpecModel]]) -> dict[str, str]:
     """The schema files by name: `{"model": Model}` -> `{"model.schema.json": "{...}"}`."""
     return {
-        f"{name}.schema.json": json.dumps(schema_of(document), indent=2, ensure_ascii=False) + "\n"
+        f"{name}.schema.json": json.dumps(schema_of(document), indent=1, ensure_ascii=False) + "\n"
         for name, document in documents.items()
     }
 
