@@ -7,8 +7,6 @@ rows, no clock, no chance, so that the same row always gives the same value.
 from __future__ import annotations
 
 import difflib
-import functools
-import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,32 +16,9 @@ import msgspec
 import pyarrow as pa
 
 from tenure.core.errors import StageError
+from tenure.ml.parsed import NODES, called, scalar_functions, select_list
 from tenure.ml.quoting import quoted
 from tenure.ml.signature import ARROW_TYPES, ColumnType
-
-_SCALAR_NODES = frozenset(
-    {
-        "COLUMN_REF",
-        "CONSTANT",
-        "FUNCTION",
-        "OPERATOR",
-        "COMPARISON",
-        "CONJUNCTION",
-        "CASE",
-        "CAST",
-        "BETWEEN",
-        "TYPE",
-    }
-)
-_REFUSED_NODES = {
-    "SUBQUERY": "a subquery",
-    "WINDOW": "a window function",
-    "STAR": "a star",
-    "LAMBDA": "a lambda",
-    "PARAMETER": "a parameter",
-}
-# Macros expand to scalar expressions; the rest of DuckDB's macros look at the session or at lists of rows.
-_SCALAR_MACROS = frozenset({"nullif", "split_part", "date_add", "days_in_month", "fdiv", "fmod", "if"})
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -84,52 +59,25 @@ class _Engine:
 _ENGINE = _Engine()
 
 
-@functools.cache
-def _scalar_functions() -> frozenset[str]:
-    rows = (
-        _ENGINE.cursor()
-        .execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() "
-            "WHERE function_type = 'scalar' GROUP BY function_name HAVING bool_and(stability = 'CONSISTENT')"
-        )
-        .fetchall()
-    )
-    return frozenset(row[0] for row in rows) | _SCALAR_MACROS
-
-
 def references(name: str, expression: str, path: tuple[str | int, ...] = ()) -> tuple[str, ...]:
     """The columns an expression reads, in order of appearance, as written.
 
     Raises StageError, naming the derived column, when the text is not one scalar expression of one row.
     """
-    parsed = json.loads(
-        _ENGINE.cursor()
-        .execute("SELECT json_serialize_sql(?)", [f"SELECT ({expression}\n)"])
-        .fetchall()[0][0]
-    )
-    if parsed["error"]:
-        raise _wrong(name, expression, str(parsed.get("error_message", "syntax error")), path)
-    statements = parsed["statements"]
-    node = statements[0]["node"] if len(statements) == 1 else {}
-    bare = (
-        node.get("type") == "SELECT_NODE"
-        and len(node["select_list"]) == 1
-        and node["from_table"]["type"] == "EMPTY"
-        and not node["modifiers"]
-        and not any(
-            node.get(part) for part in ("where_clause", "group_expressions", "having", "sample", "qualify")
-        )
-    )
-    if not bare:
-        raise _wrong(name, expression, "it is more than one expression", path)
+    cursor = _ENGINE.cursor()
+    serialized = cursor.execute("SELECT json_serialize_sql(?)", [f"SELECT ({expression}\n)"]).fetchall()[0][0]
+    try:
+        parts = select_list(serialized)
+    except ValueError as error:
+        raise _wrong(name, expression, str(error), path) from None
     columns: dict[str, None] = {}
-    for item in _nodes(node["select_list"]):
+    for item in _nodes(parts):
         kind = item["class"]
-        if kind not in _SCALAR_NODES:
-            raise _wrong(name, expression, f"it contains {_REFUSED_NODES.get(kind, kind.lower())}", path)
+        if kind not in NODES:
+            raise _wrong(name, expression, f"it contains {called(kind)}", path)
         if kind == "FUNCTION":
             function = item["function_name"].lower()
-            if function not in _scalar_functions():
+            if function not in scalar_functions():
                 reason = f"{function}() is not a function of one row alone"
                 raise _wrong(name, expression, reason + _near(function), path)
         if kind == "COLUMN_REF":
@@ -138,7 +86,7 @@ def references(name: str, expression: str, path: tuple[str | int, ...] = ()) -> 
 
 
 def _near(function: str) -> str:
-    close = difflib.get_close_matches(function, sorted(_scalar_functions()), n=1, cutoff=0.75)
+    close = difflib.get_close_matches(function, sorted(scalar_functions()), n=1, cutoff=0.75)
     return f"; did you mean {close[0]}()?" if close else ""
 
 

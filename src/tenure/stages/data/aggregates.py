@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import functools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import StageError
+from tenure.ml.parsed import NODES, called, scalar_functions, select_list
 from tenure.ml.quoting import literal, quoted
 from tenure.stages.data.engine import SQL_TYPES
 from tenure.stages.data.lookup import Where, require
@@ -57,22 +56,6 @@ AGGREGATES = frozenset(
 """What may make one value of many rows: each gives a single value that depends on nothing but those rows."""
 
 _IN_ORDER = frozenset({"first", "last"})
-_NODES = frozenset(
-    [
-        "COLUMN_REF",
-        "CONSTANT",
-        "FUNCTION",
-        "OPERATOR",
-        "COMPARISON",
-        "CONJUNCTION",
-        "CASE",
-        "CAST",
-        "BETWEEN",
-        "TYPE",
-    ]
-)
-_REFUSED = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "a star", "LAMBDA": "a lambda"}
-_MACROS = frozenset({"nullif", "if"})
 
 
 def types_of(
@@ -161,18 +144,16 @@ def _columns(table: Table, name: str, expression: str, place: Where) -> list[str
     """The columns an expression reads, as the table calls them."""
     statement = literal(f"SELECT ({expression}\n)")
     ((serialized,),) = table.engine.query(f"SELECT json_serialize_sql({statement})")
-    parsed = json.loads(serialized)
-    if parsed["error"]:
-        raise _wrong(name, expression, str(parsed.get("error_message", "syntax error")), place)
-    if not _is_one_expression(parsed["statements"]):
-        raise _wrong(name, expression, "it is more than one expression", place)
+    try:
+        parts = select_list(serialized)
+    except ValueError as error:
+        raise _wrong(name, expression, str(error), place) from None
     folded = {column.casefold(): column for column in table.names}
     columns: dict[str, None] = {}
     aggregates = 0
-    for item, inside in _nodes(parsed["statements"][0]["node"]["select_list"], False):
-        if item["class"] not in _NODES:
-            found = _REFUSED.get(item["class"], item["class"].lower())
-            raise _wrong(name, expression, f"it contains {found}", place)
+    for item, inside in _nodes(parts, False):
+        if item["class"] not in NODES:
+            raise _wrong(name, expression, f"it contains {called(item['class'])}", place)
         if item["class"] == "COLUMN_REF":
             written = ".".join(item["column_names"])
             if not inside:
@@ -185,24 +166,11 @@ def _columns(table: Table, name: str, expression: str, place: Where) -> list[str
     return list(columns)
 
 
-def _is_one_expression(statements: Any) -> bool:
-    node = statements[0]["node"] if len(statements) == 1 else {}
-    return (
-        node.get("type") == "SELECT_NODE"
-        and len(node["select_list"]) == 1
-        and node["from_table"]["type"] == "EMPTY"
-        and not node["modifiers"]
-        and not any(
-            node.get(part) for part in ("where_clause", "group_expressions", "having", "sample", "qualify")
-        )
-    )
-
-
 def _is_aggregate(item: Mapping[str, Any], inside: bool, name: str, expression: str, place: Where) -> bool:
     """Whether a function makes one value of many rows. Raises StageError for a function that may not be used."""
     function = item["function_name"].lower()
     if function not in AGGREGATES:
-        if function in _scalar_functions():
+        if function in scalar_functions():
             return False
         near = difflib.get_close_matches(function, sorted(AGGREGATES), n=1, cutoff=0.6)
         reason = f"{function}() cannot be used" + (f"; did you mean {near[0]}()?" if near else "")
@@ -226,19 +194,6 @@ def _nodes(tree: Any, inside: bool) -> Iterator[tuple[dict[str, Any], bool]]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _nodes(value, inside)
-
-
-@functools.cache
-def _scalar_functions() -> frozenset[str]:
-    """Functions of one row that always give the same for the same row."""
-    import duckdb
-
-    with duckdb.connect(":memory:") as connection:
-        rows = connection.execute(
-            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'scalar' "
-            "GROUP BY function_name HAVING bool_and(stability = 'CONSISTENT')"
-        ).fetchall()
-    return frozenset(row[0] for row in rows) | _MACROS
 
 
 def _wrong(name: str, expression: str, reason: str, place: Where) -> StageError:
