@@ -12,9 +12,9 @@ both         `__unseen__` (not a reference value) where values are listed, and `
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -124,8 +124,22 @@ def bins_of(column: pa.Array | pa.ChunkedArray) -> Bins:
 
 def count(bins: Bins, column: pa.Array | pa.ChunkedArray) -> Counts:
     """Count the rows of a column in one pass. Columns of another type are read as what the bins hold."""
+    return counts([bins], column)[0]
+
+
+def counts(several: Sequence[Bins], column: pa.Array | pa.ChunkedArray) -> list[Counts]:
+    """As `count` for several bins of the same column, which is looked through once for what they have in common."""
     values = _flat(column)
-    return _count_categories(bins, values) if bins.kind == "categories" else _count_numbers(bins, values)
+    numbers: _Numbers | None = None
+    found = []
+    for bins in several:
+        if bins.kind == "categories":
+            found.append(_count_categories(bins, values))
+        else:
+            if numbers is None:
+                numbers = _looked_through(values)
+            found.append(numbers.within(bins))
+    return found
 
 
 def empty(bins: Bins) -> Counts:
@@ -191,40 +205,63 @@ def _category_bins(column: pa.Array) -> Bins:
     )
 
 
-def _count_numbers(bins: Bins, column: pa.Array) -> Counts:
+class _Numbers(NamedTuple):
+    """The numbers of a column: what is counted in them whatever their bins are, and those that are there."""
+
+    shared: Counts
+    present: npt.NDArray[np.float64]
+
+    def within(self, bins: Bins) -> Counts:
+        """The same counts, with the bins."""
+        unseen = 0
+        if bins.kind == "quantiles":
+            # Few edges: comparing with each is faster than looking up each number.
+            above = [
+                len(self.present),
+                *(int(np.count_nonzero(self.present >= edge)) for edge in bins.edges),
+                0,
+            ]
+            counted = [more - fewer for more, fewer in pairwise(above)]
+        else:
+            listed = np.asarray(bins.values, dtype=np.float64)
+            position = np.searchsorted(listed, self.present)
+            known = np.zeros(len(self.present), dtype=bool)
+            inside = position < len(listed)
+            known[inside] = listed[position[inside]] == self.present[inside]
+            unseen = int((~known).sum())
+            counted = [*map(int, np.bincount(position[known], minlength=len(listed))), unseen]
+        return msgspec.structs.replace(self.shared, bins=(*counted, self.shared.nulls), unseen=unseen)
+
+
+def _looked_through(column: pa.Array) -> _Numbers:
     numbers, mistyped = _numbers(column)
     null = np.isnan(numbers)
     present = numbers[~null]
     finite = present[np.isfinite(present)]
-    if bins.kind == "quantiles":
-        position = np.searchsorted(np.asarray(bins.edges), present, side="right")
-        counted = np.bincount(position, minlength=len(bins.edges) + 1)
-        unseen = 0
-    else:
-        listed = np.asarray(bins.values, dtype=np.float64)
-        position = np.searchsorted(listed, present)
-        known = np.zeros(len(present), dtype=bool)
-        inside = position < len(listed)
-        known[inside] = listed[position[inside]] == present[inside]
-        unseen = int((~known).sum())
-        counted = np.append(np.bincount(position[known], minlength=len(listed)), unseen)
-    return Counts(
+    mean = float(finite.mean()) if len(finite) else 0.0
+    shared = Counts(
         rows=len(numbers),
-        bins=(*(int(value) for value in counted), int(null.sum())),
+        bins=(),
         nulls=int(null.sum()),
-        unseen=unseen,
         infinities=len(present) - len(finite),
         mistyped=mistyped,
         numbers=len(finite),
-        mean=float(finite.mean()) if len(finite) else 0.0,
-        squares=float(((finite - finite.mean()) ** 2).sum()) if len(finite) else 0.0,
+        mean=mean,
+        squares=float(((finite - mean) ** 2).sum()),
         minimum=float(finite.min()) if len(finite) else None,
         maximum=float(finite.max()) if len(finite) else None,
     )
+    return _Numbers(shared, present)
 
 
 def _count_categories(bins: Bins, column: pa.Array) -> Counts:
     texts = _texts(column)
+    if bins.open:
+        # Whatever is not listed is taken for rare, so it need not be told apart.
+        listed = pc.index_in(texts, value_set=pa.array(bins.values, pa.string())).drop_null()
+        known = [int(times) for times in np.bincount(listed.to_numpy(), minlength=len(bins.values))]
+        others = len(texts) - texts.null_count - len(listed)
+        return Counts(rows=len(texts), bins=(*known, others, 0, texts.null_count), nulls=texts.null_count)
     table = pc.value_counts(texts)
     places = {value: place for place, value in enumerate(bins.values)}
     rare = frozenset(bins.rare)
@@ -238,7 +275,7 @@ def _count_categories(bins: Bins, column: pa.Array) -> Counts:
         elif value in places:
             counted[places[value]] += times
         else:
-            counted[other if bins.open or _checksum(value) in rare else unseen] += times
+            counted[other if _checksum(value) in rare else unseen] += times
     return Counts(rows=len(texts), bins=tuple(counted), nulls=counted[null], unseen=counted[unseen])
 
 

@@ -103,7 +103,9 @@ def of_groups(
 def _shuffled(rows: int, seed: int) -> npt.NDArray[np.integer[Any]]:
     """The numbers from 0 in an order by chance, in as little memory as they need."""
     kind = np.int32 if rows < 2**31 else np.int64
-    return np.random.default_rng(seed).permutation(np.arange(rows, dtype=kind))
+    order: npt.NDArray[np.integer[Any]] = np.arange(rows, dtype=kind)
+    np.random.default_rng(seed).shuffle(order)
+    return order
 
 
 def _size(rows: int, share: float) -> int:

@@ -50,7 +50,7 @@ def taken(engine, rows, target="stays", found=None, before=None, hidden=None, di
     table = SPLIT.assign(Rows(tabled(engine, rows), target, found, None))
     contents = table.select(rows.column_names)
     moments = {name: profiling.Moments() for name in rows.column_names}
-    profile = profiling.profile(contents, moments)
+    profile = profiling.profile(contents, moments, {})
     hidden = {"contact": "personal", "gender": "sensitive"} if hidden is None else hidden
     return table, statistics(table, profile, target, found, hidden, digest, before)
 

@@ -18,6 +18,7 @@ from tenure.stages.data import storing
 from tenure.stages.data.engine import Engine, confined, opened
 from tenure.stages.data.loading import load_arrow
 from tenure.stages.data.memory import memory_limit
+from tenure.stages.data.profiling import profile
 
 ROWS = 50_000
 
@@ -42,6 +43,61 @@ def test_rows_keep_their_order_through_filters_and_new_columns(engine: Engine, r
     assert found["id"].to_pylist() == [n for n in expected if n % 2 == 0]
     assert found["label"].to_pylist() == [at for at, n in enumerate(expected) if n % 2 == 0]
     assert [n for (n,) in table.query("n", "ORDER BY n")] == list(range(table.rows))
+
+
+def test_labels_lie_on_the_rows_they_were_given_for(engine: Engine, rows: pa.Table) -> None:
+    """They are found by `n`, which has gaps where rows were dropped, and go on through filters and making room."""
+    table = tabled(engine, rows).filter("c0 % 3 <> 1")
+    codes = np.random.default_rng(4).integers(0, 3, table.rows).astype(np.uint8)
+    labelled = table.labelled("part", codes, ("a", "b", "c"))
+    engine.drop_all_but(labelled)
+    found = labelled.arrow()
+    assert found["id"].to_pylist() == [n for n in range(ROWS) if n % 3 != 1]
+    assert found["part"].to_pylist() == ["abc"[code] for code in codes]
+    part = labelled.column("part").sql
+    assert labelled.filter(f"{part} = 'c'").rows == (codes == 2).sum()
+    assert set(table.labelled("part", codes * 0, ("a", "b")).arrow()["part"].to_pylist()) == {"a"}
+
+
+def test_rows_are_read_from_the_file_whatever_their_names(engine: Engine, tmp_path: Path) -> None:
+    names = ["A", "a", "", "file_row_number", "filename"]
+    rows = pa.table([pa.array([n, n + 10, None]) for n in range(5)], names=names)
+    table = tabled(engine, rows)
+    file = tmp_path / "rows [1].parquet"
+    storing.write(table, file)
+    read = engine.over_file(file, table.columns, table.rows)
+    engine.drop_all_but(read)
+    assert read.arrow().equals(rows)
+    assert [n for (n,) in read.query("n")] == [0, 1, 2]
+
+
+def test_a_profile_is_the_same_for_columns_in_order(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their distinct values are counted as they come, those of others by grouping."""
+    monkeypatch.setattr(engines, "_BATCH_ROWS", 8192)
+    up = np.arange(20_000) // 3
+    days = np.datetime64("2020-01-01", "us") + up * np.timedelta64(1, "h")
+    rows = pa.table(
+        {
+            "up": pa.array(up, mask=up % 7 == 0),
+            "down": -up,
+            "days": days,
+            "one": np.ones(20_000, dtype=int),
+            "none": pa.nulls(20_000, pa.int64()),
+            "mixed": np.append(up[1:], 0),
+            "text": [f"t{n % 30}" for n in up],
+        }
+    )
+    table = tabled(engine, rows)
+    stored = storing.write(table, tmp_path / "rows.parquet")
+    assert set(stored.runs) == {"up", "down", "days", "one", "none"} & set(table.names)
+    found = profile(table, stored.moments, stored.runs)
+    assert found == profile(table, stored.moments, {})
+    assert {item.name: item.distinct for item in found.columns if item.name in ("up", "days")} == {
+        "up": len(set(up[up % 7 != 0])),
+        "days": len(set(up)),
+    }
 
 
 def test_batches_end_where_the_values_say(

@@ -11,11 +11,12 @@ keeps that order, so a scan without ORDER BY gives the rows in order and nothing
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ from tenure.stages.data.memory import VARIABLE, memory_limit
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from tenure.ml.signature import ColumnType
@@ -54,6 +57,8 @@ _STOPPED = "stopped while data were read"
 _LOOK_SECONDS = 0.2
 _QUIET = "SET enable_progress_bar = false"
 _UNIT = 8192
+# Finding the best way to pack texts takes as long as reading them from CSV, and they are read a few times only.
+_PACKING = "SET GLOBAL disabled_compression_methods = 'dict_fsst,fsst,dictionary,zstd'"
 _BATCH_ROWS = 1 << 17
 _BATCH_BYTES = 1 << 25
 _BYTES_PER_THREAD = 128 << 20
@@ -161,6 +166,51 @@ class Table:
                 {column.name: column.type for column in self.columns} | {name: kind},
                 f"SELECT {items} FROM {self.view} POSITIONAL JOIN more",
             )
+
+    def labelled(self, name: str, codes: npt.NDArray[np.uint8], labels: Sequence[str]) -> Table:
+        """The table with one more column: text `labels[codes[at]]` in row `at`, in the order of the rows.
+
+        Nothing is stored but a bit for each row and each label behind the first: where `n` has the label.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        assert len(codes) == self.rows, f"{len(codes)} codes for {self.rows} rows"
+        items = {column.name: (column.type, column.sql) for column in self.columns}
+        found = [code for code in range(1, len(labels)) if np.any(codes == code)]
+        if not found:
+            return self.compute(items | {name: ("string", literal(labels[0]))})
+        ((last,),) = self.query("max(n)")
+        bits = {code: np.zeros(last // 8 + 1, dtype=np.uint8) for code in found}
+        done = 0
+        for numbers in self._numbers():
+            here = codes[done : done + len(numbers)]
+            for code, flags in bits.items():
+                at = numbers[here == code]
+                np.bitwise_or.at(flags, at >> 3, (128 >> (at & 7)).astype(np.uint8))
+            done += len(numbers)
+        held = {f"b{code}": pa.array([flags.tobytes()], pa.binary()) for code, flags in bits.items()}
+        with self.engine.registered("more", pa.table(held)):
+            written = self.engine.write(
+                f"SELECT {', '.join(f'{bit}::BIT AS {bit}' for bit in held)} FROM more"
+            )
+        cases = " ".join(
+            f"WHEN get_bit((SELECT b{code} FROM {written}), n::INTEGER) = 1 THEN {literal(labels[code])}"
+            for code in found
+        )
+        table = self.compute(items | {name: ("string", f"CASE {cases} ELSE {literal(labels[0])} END")})
+        return replace(table, stands_on=table.stands_on | {written})
+
+    def _numbers(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The numbers `n` of the rows, in order and in batches."""
+        cursor = self.engine.cursor()
+        try:
+            for batch in cursor.sql(f"SELECT n FROM {self.view}").to_arrow_reader(_BATCH_ROWS):
+                if self.engine.stopping():
+                    raise Interrupted(_STOPPED)
+                yield batch.column(0).to_numpy()
+        finally:
+            cursor.close()
 
     def stored(self) -> Table:
         """The same rows, kept as they are now."""
@@ -307,6 +357,18 @@ class Engine:
         self.query(f"CREATE VIEW {name} AS SELECT rowid AS n, {listed} FROM {written}")
         return Table(self, name, columns, self._count(written), frozenset({name, written}))
 
+    def over_file(self, file: Path, columns: Sequence[Column], rows: int) -> Table:
+        """The rows of a Parquet file that has these columns in this order: read where it lies, not stored again."""
+        numbered = _numbered({column.name: column.type for column in columns})
+        listed = ", ".join(column.sql for column in numbered)
+        scan = f"read_parquet({literal(glob.escape(str(file)))}, hive_partitioning = false)"
+        name = self._new_name()
+        # Names are given by position: SQL would take some of the user's for one another.
+        self.query(
+            f"CREATE VIEW {name} AS SELECT file_row_number AS n, {listed} FROM {scan} AS given({listed})"
+        )
+        return Table(self, name, numbered, rows, frozenset({name}))
+
     def drop_all_but(self, *kept: Table) -> None:
         """Make room: remove every table that these do not stand on."""
         needed: frozenset[str] = frozenset().union(*(table.stands_on for table in kept))
@@ -351,6 +413,7 @@ def opened(stopping: Callable[[], bool] = lambda: False) -> Iterator[Engine]:
         )
         try:
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(_PACKING)
             connection.execute(_QUIET)
             with _watched(connection, stopping):
                 yield Engine(connection, folder, stopping)

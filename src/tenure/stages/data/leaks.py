@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenure.ml.snapshot import PART
@@ -18,16 +18,21 @@ _BY_CHANCE = ("random", "stratified")
 
 
 def leakage(
-    table: Table, split_type: str, entities: Sequence[str], timestamp: str | None
+    table: Table,
+    split_type: str,
+    entities: Sequence[str],
+    timestamp: str | None,
+    unique: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """What crosses from training to test: `{kind, sentence, rows, blocks}`, `rows` being rows of the test part.
 
+    `unique` names columns that have another value in every row, which spares looking for rows that are the same.
     `blocks` says that a model made from these rows would look better than it is; what to do about it is up to the
     stage that makes the model.
     """
     found = [
-        _duplicates(table),
-        _entities(table, split_type, entities),
+        None if unique else _duplicates(table),
+        None if set(entities) & set(unique) else _entities(table, split_type, entities),
         _later(table, split_type, timestamp),
     ]
     return [item for item in found if item is not None]

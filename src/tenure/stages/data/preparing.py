@@ -13,7 +13,6 @@ from tenure.ml.snapshot import PART
 from tenure.stages.data import contract, filtering, joining, maturity
 from tenure.stages.data.checks import References
 from tenure.stages.data.checks.rule import Finding, Looked
-from tenure.stages.data.leaks import leakage
 from tenure.stages.data.lookup import Where, require
 from tenure.stages.data.splits import Datetime, Random, Stratified
 from tenure.stages.data.splits.shares import Rows
@@ -71,7 +70,6 @@ def prepare(tables: Mapping[str, Table], data: Data, now: datetime, previous_row
     split = data.split or _usual_split(data, target)
     table = _divided(table, data, target, split, facts, notes)
     table.engine.drop_all_but(table)
-    facts["leakage"] = leakage(table, split.type, data.entities, data.timestamp_column)
     return Prepared(table, target, facts, notes)
 
 

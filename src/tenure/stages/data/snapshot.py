@@ -16,6 +16,7 @@ from tenure.spec.base import config_of
 from tenure.stages.base import Output
 from tenure.stages.data import contract, storing
 from tenure.stages.data.engine import Engine, opened
+from tenure.stages.data.leaks import leakage
 from tenure.stages.data.loading import no_model_can_use
 from tenure.stages.data.preparing import main_source, prepare
 from tenure.stages.data.profiling import profile
@@ -46,7 +47,14 @@ def _taken(data: Data, address: str, context: StageContext, engine: Engine) -> O
     notes += prepared.notes
     file = engine.folder / "snapshot.parquet"
     stored = storing.write(table, file)
-    columns = profile(table.select([name for name in table.names if name != PART]), stored.moments)
+    # From here on the rows are read from the file: what they were made with makes room.
+    table = engine.over_file(file, table.columns, table.rows)
+    engine.drop_all_but(table)
+    columns = profile(
+        table.select([name for name in table.names if name != PART]), stored.moments, stored.runs
+    )
+    unique = [column.name for column in columns.columns if column.distinct == table.rows]
+    facts["leakage"] = leakage(table, facts["split_type"], data.entities, data.timestamp_column, unique)
     notes += [f"column {c.name} has no value in any row" for c in columns.columns if c.nulls == table.rows]
     described = [_described(column, table.rows, data.contract) for column in columns.columns]
     if before is not None and _is_same(data, context) and data.changed_columns == "block":

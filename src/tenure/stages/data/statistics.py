@@ -158,14 +158,11 @@ class _Counted:
         self.counts = {key: empty(bins) for key, bins in self.bins.items()}
 
     def update(self, batch: pa.Array) -> None:
-        from tenure.ml.profile import count, merge
+        from tenure.ml.profile import counts, merge
 
-        values = _numbers(batch)
-        found: dict[Bins, Counts] = {}
-        for key, bins in self.bins.items():
-            if bins not in found:
-                found[bins] = count(bins, values)
-            self.counts[key] = merge([self.counts[key], found[bins]])
+        different = list(dict.fromkeys(self.bins.values()))
+        found = dict(zip(different, counts(different, _numbers(batch)), strict=True))
+        self.counts = {key: merge([self.counts[key], found[bins]]) for key, bins in self.bins.items()}
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -234,7 +231,8 @@ def _associations(
         plain = kind in ("string", "boolean")
         kinds[sql] = "category" if plain else "time" if kind == "timestamp" else "number"
     items = ", ".join([*named, table.column(target_column).sql])
-    chosen = f"(SELECT {items} FROM {table.view} WHERE {part} = 'train' AND n % {step} = 0)"
+    # They are read twice for each column, so they are taken out of the others once.
+    chosen = table.engine.write(f"SELECT {items} FROM {table.view} WHERE {part} = 'train' AND n % {step} = 0")
     cursor = table.engine.cursor()
     try:
         found: tuple[Association, ...] = associations(
@@ -242,6 +240,7 @@ def _associations(
         )
     finally:
         cursor.close()
+    table.engine.query(f"DROP TABLE {chosen}")
     return {named[item.column]: item.score for item in found}, rows // step
 
 

@@ -40,15 +40,11 @@ class Rows(NamedTuple):
         return self.table.compute(items | {PART: ("string", sql)})
 
     def divided(self, parts: Parts) -> Table:
-        """The rows with the part of each as column `PART`: a position in `PARTS` per row; stored."""
-        import pyarrow as pa
-
+        """The rows with the part of each as column `PART`: a position in `PARTS` per row, in the order of the rows."""
         from tenure.ml.snapshot import PART
         from tenure.ml.splits import PARTS
 
-        appended = self.table.append(PART, pa.array(parts))
-        cases = " ".join(f"WHEN {at} THEN '{part}'" for at, part in enumerate(PARTS))
-        return appended.replace(PART, "string", f"CASE {appended.column(PART).sql} {cases} END")
+        return self.table.labelled(PART, parts, PARTS)
 
     def refuse_missing(self, column: Column, what: str) -> None:
         """Raises StageError when a row has no value in the column by which the rows are divided."""
