@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.errors import Blocked, StageError
+from tenure.executors.apart import Ended
 from tenure.executors.local import LocalExecutor
 from tenure.graph.resource import Sort
 from tenure.ml.design import design
@@ -133,6 +135,22 @@ def test_a_file_is_scored_the_same_on_a_cluster(state, store, tmp_path, monkeypa
     one, other = (pq.read_table(item.output).drop_columns(["prediction_id"]) for item in (here, there))
     assert one.num_rows == 3
     assert one.equals(other)
+
+
+class Deadly(Elsewhere):
+    """A cluster whose workers die of the work."""
+
+    def submit(self, work: Any, argument: Any, **more: Any) -> Any:
+        future: Future[Any] = Future()
+        future.set_exception(Ended("every worker that got it died"))
+        return future
+
+
+def test_rows_that_kill_every_worker_are_told(state, store, tmp_path):
+    with pytest.raises(StageError, match="every worker that got it died") as caught:
+        score(state, store, tmp_path, HEADER + ROWS, executor=Deadly(2))
+    assert "executor=local" in caught.value.hint
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_csv_is_scored_and_logged(state, store, tmp_path, predictor):

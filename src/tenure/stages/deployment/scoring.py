@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tenure.core.drafts import scratch
+from tenure.core.errors import StageError
+from tenure.executors.apart import Ended
 from tenure.executors.executor import Executor, folder_of, map_in_order
 from tenure.ml.predictor_files import FILES
 
@@ -50,7 +52,14 @@ def scored(
         files = executor.share(folder)
         stack.callback(executor.unshare, files)
         work = ((chunk, Chunk(_sent(chunk), files)) for chunk in chunks)
-        yield from map_in_order(executor, score_chunk, work, needs=files)
+        try:
+            yield from map_in_order(executor, score_chunk, work, needs=files)
+        except Ended as error:
+            raise StageError(
+                "the rows could not be scored",
+                f"a part of them was given up: {error}",
+                "give the workers more memory, or score them on this machine: executor=local",
+            ) from error
 
 
 def score_chunk(chunk: Chunk, stopping: Callable[[], bool]) -> Predictions:
