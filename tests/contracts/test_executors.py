@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.executors import jobs
+from tests.executors import jobs, meetings
 
 from tenure.core.errors import StageError
+from tenure.executors.apart import Ended
 from tenure.executors.executor import Executor, map_in_order
 from tenure.executors.opening import open_executor
 from tenure.spec.executor import DaskExecutorConfig, LocalExecutorConfig
@@ -98,6 +99,31 @@ def test_what_waits_behind_other_work_can_be_cancelled(executor: Executor, tmp_p
     for future in reversed(running):
         executor.cancel(future)
     assert running[2].cancelled()
+    assert executor.submit(jobs.doubled, 4).result(30) == 8
+
+
+def test_pieces_that_are_done_together_run_at_once_and_hear_each_other(
+    executor: Executor, tmp_path: Path
+) -> None:
+    (tmp_path / "expected").write_text(str(executor.hosts))
+    assert executor.sees(tmp_path)
+    pieces = [(f"worker {number}", tmp_path) for number in range(executor.hosts)]
+    assert executor.together(meetings.greets, pieces, lambda: False) == [
+        (name, "hello from worker 0", executor.hosts) for name, _ in pieces
+    ]
+
+
+def test_when_one_of_them_fails_all_are_ended(executor: Executor, tmp_path: Path) -> None:
+    pieces = [("no reason", tmp_path)] * executor.hosts
+    with pytest.raises(StageError, match="refused"):
+        executor.together(meetings.refuses_first, pieces, lambda: False)
+    assert executor.submit(jobs.doubled, 4).result(30) == 8
+
+
+def test_nobody_waits_for_them_any_more(executor: Executor, tmp_path: Path) -> None:
+    end = time.monotonic() + 0.5
+    with pytest.raises(Ended):
+        executor.together(meetings.waits, [(None, tmp_path)] * executor.hosts, lambda: time.monotonic() > end)
     assert executor.submit(jobs.doubled, 4).result(30) == 8
 
 

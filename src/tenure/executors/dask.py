@@ -239,8 +239,10 @@ class DaskExecutor:
     # ---- the cluster ---------------------------------------------------------------------------------------------
 
     def _known(self) -> dict[str, Any]:
+        from tenure.executors.dask_together import workers_of
+
         try:
-            return dict(self._connected().scheduler_info(n_workers=-1)["workers"])
+            return workers_of(self._connected())
         except OSError as error:
             raise self._lost(error) from error
 
@@ -258,17 +260,24 @@ class DaskExecutor:
         """A cluster of processes of this machine, and certificates of the moment, so that nobody else can use it: who
         reaches a scheduler can run anything."""
         distributed = _library()
-        self._cluster = distributed.LocalCluster(
-            security=distributed.Security.temporary(),
-            n_workers=self.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            # What goes wrong with work is said by whoever waits for it.
-            silence_logs=logging.CRITICAL,
-            # Folds are mapped from files, and are no memory that a worker could lay down.
-            memory_limit=None,
-        )
+        try:
+            self._cluster = distributed.LocalCluster(
+                security=distributed.Security.temporary(),
+                n_workers=self.workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                # What goes wrong with work is said by whoever waits for it.
+                silence_logs=logging.CRITICAL,
+                # Folds are mapped from files, and are no memory that a worker could lay down.
+                memory_limit=None,
+            )
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise TenureError(
+                "The Dask workers cannot be started.",
+                f"{self.workers} processes of this machine: {str(error).splitlines()[0] if str(error) else 'no answer'}",
+                "Start fewer: +executor.workers=1, or work in threads: executor=local",
+            ) from error
         # A worker that dies while it starts is not started again by what watches it, but by this.
         self._cluster.adapt(minimum=self.workers, maximum=self.workers, interval="1s")
         return distributed.Client(self._cluster, set_as_default=False)

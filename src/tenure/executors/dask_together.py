@@ -101,7 +101,7 @@ def run(
     with _turn(client, stopping):
         try:
             wait_until(lambda: _threads(client) >= len(pieces), stopping, _COME_SECONDS)
-            homes = sorted(client.scheduler_info(n_workers=-1)["workers"])
+            homes = sorted(workers_of(client))
             for number, piece in enumerate(pieces):
                 home, reference = homes[number % len(homes)], f"{name}-{number}"
                 files = {} if piece.seen else _sent(client, piece.folder, reference, home)
@@ -146,8 +146,17 @@ def _wait(client: Any, running: Sequence[Any], stopping: Stopping) -> None:
 
 def _threads(client: Any) -> int:
     """How much the cluster does at a time."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    return sum(worker["nthreads"] for worker in workers.values())
+    return sum(worker["nthreads"] for worker in workers_of(client).values())
+
+
+def workers_of(client: Any) -> dict[str, dict[str, Any]]:
+    """The workers of a cluster, by address.
+
+    The scheduler itself is asked: the client writes down now and then what it hears without the workers, and its
+    `scheduler_info` may return that.
+    """
+    found: dict[str, dict[str, Any]] = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+    return found
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def table(rows: list[tuple[float | None, str, str]]) -> pa.Table:
 def test_rows_in_the_champions_training_part_are_not_comparable(tmp_path: Path) -> None:
     context = _Context(tmp_path / "blobs")
     old = table([(1.0, "a", "train"), (2.0, "b", "validation"), (3.0, "a", "test"), (None, "b", "train")])
-    pq.write_table(old, tmp_path / "old.parquet")
+    pq.write_table(old, tmp_path / "old.parquet", row_group_size=3)
     champion = _Version({"snapshot": context.artifacts.put_file(tmp_path / "old.parquet")})
     test = table(
         [(1.0, "a", "test"), (2.0, "b", "test"), (3.0, "a", "test"), (None, "b", "test"), (9.0, "a", "test")]

@@ -192,3 +192,17 @@ def test_contradictions_in_the_block():
         Features.model_validate(
             {"derived": [{"name": "a", "expression": "1"}, {"name": "a", "expression": "2"}]}
         )
+
+
+def test_of_a_large_training_part_a_sample_decides_and_says_so(lab, monkeypatch):
+    from tenure.ml import snapshot
+    from tenure.stages.features import making
+
+    def refused(*_):
+        raise AssertionError("all rows at once")
+
+    monkeypatch.setattr(making, "MOST_ROWS", 30)
+    monkeypatch.setattr(snapshot, "read_parts", refused)
+    value = lab.make_features().value
+    assert value["features"] == ["age", "income", "city", "member", "since"]
+    assert "decided by 30 of the 45 training rows, categories and ranges too" in value["notes"]
