@@ -195,6 +195,11 @@ class Elsewhere:
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, str(self.port)], env=_env(), stderr=subprocess.DEVNULL
         )
+        _until(self._answers)
+
+    def _answers(self) -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill(self) -> None:
         assert self._process is not None
@@ -220,6 +225,7 @@ def test_work_is_done_when_the_cluster_is_back(
     running = executor.submit(jobs.waits_for, str(tmp_path / "go"))
     needing = executor.submit(jobs.reads, (reference, "fold.txt"), needs=reference)
     _until((tmp_path / "go.started").exists)
+    executor._connected()._timeout = 60  # this machine may have a lot to do
     elsewhere.kill()
     elsewhere.start()
     (tmp_path / "go").touch()
@@ -244,6 +250,18 @@ def test_a_cluster_that_does_not_come_back_is_said(
     for again in (lambda: executor.submit(jobs.doubled, 1).result(30), lambda: executor.share(tmp_path)):
         with pytest.raises(TenureError, match="The Dask cluster is gone"):
             again()
+    executor.close()
+
+
+def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: Any) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", refused)
+    executor = DaskExecutor(DaskExecutorConfig(type="dask", workers=3))
+    with pytest.raises(TenureError, match="cannot be started") as caught:
+        executor.submit(jobs.doubled, 1)
+    assert "3 processes of this machine: Nanny failed to start." in caught.value.detail
     executor.close()
 
 
@@ -277,7 +295,7 @@ def _env() -> dict[str, str]:
 
 
 def _until(true: Any) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

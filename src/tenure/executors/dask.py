@@ -229,7 +229,7 @@ class DaskExecutor:
         return {key.removeprefix(f"{reference}/"): future for key, future in held.items()}
 
     def _lost(self, error: BaseException | str) -> TenureError:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = error if isinstance(error, str) else _said(error)
         return TenureError(
             "The Dask cluster is gone.",
             f"{self._config.address or 'The one of this machine'}: {said}",
@@ -275,7 +275,7 @@ class DaskExecutor:
         except (OSError, RuntimeError, TimeoutError) as error:
             raise TenureError(
                 "The Dask workers cannot be started.",
-                f"{self.workers} processes of this machine: {str(error).splitlines()[0] if str(error) else 'no answer'}",
+                f"{self.workers} processes of this machine: {_said(error)}",
                 "Start fewer: +executor.workers=1, or work in threads: executor=local",
             ) from error
         # A worker that dies while it starts is not started again by what watches it, but by this.
@@ -297,7 +297,7 @@ class DaskExecutor:
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             raise TenureError(
                 "The Dask scheduler cannot be reached.",
-                f"{address}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                f"{address}: {_said(error)}",
                 "Check executor.address, or work on this machine: executor=local",
             ) from error
         try:
@@ -359,6 +359,10 @@ def _library() -> Any:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _said(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _fail(answer: Future[Any], error: BaseException) -> None:

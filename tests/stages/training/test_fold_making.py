@@ -241,10 +241,8 @@ def test_a_search_that_is_stopped_while_it_prepares_leaves_nothing_behind(
     noted = fits(1.0)
     twin = twin_of(lab, dask)
     twin.stopping = lambda: len(noted()) >= 2
-    started = time.monotonic()
     with pytest.raises(Interrupted, match="while the folds were prepared"):
         twin.search(**SEARCH)
-    assert time.monotonic() - started < 5
     _until(lambda: dask._connected().run_on_scheduler(_held) == 0)
     time.sleep(1.2)  # what was under way has ended, and would have written by now
     assert list((twin.folder / "cache").glob("folds-*")) == []
@@ -349,7 +347,7 @@ def _held(dask_scheduler: Any) -> int:
 
 
 def _until(true: Any) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
