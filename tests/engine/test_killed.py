@@ -25,6 +25,8 @@ from tenure.state.chain import verify
 
 KILLED = -signal.SIGKILL
 DRAFTS = (".part", ".tmp", ".partial")
+EVERY = (pytest.mark.slow, pytest.mark.timeout(3600))
+"""A kill at every point starts some hundred processes, which takes its time on a machine that others use."""
 
 
 def sound(root: Path) -> Project:
@@ -102,7 +104,7 @@ def truth(root: Path) -> None:
         writer.writerows([row["prediction_id"], row["kind"]] for row in csv.DictReader(scored))
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=EVERY)])
 def test_a_first_apply_converges_to_the_same_end(tmp_path: Path, applied: Path, every: bool) -> None:
     root = make_project(tmp_path / "killed")
     points = []
@@ -131,7 +133,7 @@ def test_a_first_apply_converges_to_the_same_end(tmp_path: Path, applied: Path, 
     swept(root)
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=EVERY)])
 def test_a_second_version(tmp_path: Path, applied: Path, every: bool) -> None:
     """The version that serves stays until the new one is whole; the new one is the same as without kills."""
     changes = {"training": {"limits": {"max_trials": 3}, "seed": 8}}
@@ -151,7 +153,7 @@ def test_a_second_version(tmp_path: Path, applied: Path, every: bool) -> None:
     assert not Project(applied, now=NOW).plan().changed
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=EVERY)])
 def test_a_retirement_writes_its_archive_and_its_tombstone_once(applied: Path, every: bool) -> None:
     write_spec(applied, {"state": "retired"})
     points = []
