@@ -171,7 +171,7 @@ def test_a_worker_that_dies_changes_nothing(tmp_path: Path, joined: Any, cluster
         while not killed and time.monotonic() < end:
             fitting = [pid for pid in workers if _children(pid)]
             if len(fitting) == 2:
-                time.sleep(1.5)
+                time.sleep(0.3)
                 os.kill(fitting[0], signal.SIGKILL)
                 killed.append(fitting[0])
             time.sleep(0.05)
