@@ -36,8 +36,8 @@ training:
   algorithms: {{{algorithms}}}
   limits: {{max_trials: 100000, timeout: {seconds:.0f}s}}
 """
-CLASSIFIERS = ("xgboost", "lightgbm", "hist_gradient_boosting", "extra_trees", "logistic_regression")
-REGRESSORS = ("xgboost", "lightgbm", "hist_gradient_boosting", "extra_trees", "ridge")
+CLASSIFIERS = ("xgboost", "lightgbm", "extra_trees", "logistic_regression")
+REGRESSORS = ("xgboost", "lightgbm", "extra_trees", "ridge")
 SEARCH = f"{MODEL}/training/search"
 
 

@@ -93,7 +93,7 @@ class CatBoost(Algorithm):
         },
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 6.0
+    COST: ClassVar[float] = 5.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("catboost",)
 

@@ -43,7 +43,7 @@ class ElasticNet(Algorithm):
         {"alpha": 0.001, "l1_ratio": 0.5, "max_iter": 2000},
         {"alpha": 0.03, "l1_ratio": 0.5, "max_iter": 2000},
     )
-    COST: ClassVar[float] = 2.0
+    COST: ClassVar[float] = 1.0
     MISSING_VALUES: ClassVar[bool] = False
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:

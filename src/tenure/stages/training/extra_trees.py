@@ -31,7 +31,7 @@ class ExtraTrees(Algorithm):
         {"n_estimators": 100, "max_features": 0.25, "min_samples_leaf": 1, "max_depth": 0},
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 6.0
+    COST: ClassVar[float] = 12.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Grow the trees, each on all rows."""

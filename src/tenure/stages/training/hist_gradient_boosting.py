@@ -70,7 +70,7 @@ class HistGradientBoosting(Algorithm):
         max_iter=500,
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 5.0
+    COST: ClassVar[float] = 4.0
     ROUNDS: ClassVar[str | None] = "max_iter"
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:

@@ -96,17 +96,17 @@ class LightGbm(Algorithm):
             "extra_trees",
         ),
         (0.2, 6, 5, 0.7, 0.8, 1.0, False),
-        (0.1, 63, 40, 0.8, 0.8, 0.1, False),
+        (0.15, 31, 40, 0.9, 0.5, 0.01, False),
         (0.05, 31, 20, 1.0, 1.0, 0.001, True),
-        (0.1, 31, 20, 1.0, 1.0, 0.001, False),
+        (0.05, 31, 20, 1.0, 0.9, 0.001, False),
         (0.05, 6, 10, 0.7, 0.7, 0.01, True),
-        (0.2, 10, 80, 0.6, 0.7, 0.01, False),
-        (0.1, 63, 10, 0.8, 0.7, 1.0, False),
+        (0.1, 63, 40, 0.8, 0.8, 0.1, False),
+        (0.03, 128, 3, 1.0, 0.9, 0.001, False),
         reg_alpha=0.0,
         n_estimators=500,
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 3.0
+    COST: ClassVar[float] = 2.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("lightgbm",)
 

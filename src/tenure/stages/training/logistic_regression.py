@@ -45,6 +45,7 @@ class LogisticRegression(Algorithm):
 
     TASKS: ClassVar[tuple[str, ...]] = ("binary", "multiclass")
     MODULES: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
+    COST: ClassVar[float] = 3.0
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]] = (
         {"penalty": "l2", "C": 1.0, "max_iter": 500},
         {"penalty": "l2", "C": 0.05, "max_iter": 500},

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _WORTH_THREADS = 1_000_000
 """Cells (rows x features) from which several threads fit faster than one, where trials leave cores idle."""
-_HEAVY = 5_000_000
+_HEAVY = 12_000_000
 """Cells, times the cost of the algorithm, from which a fit that cannot be asked to stop runs in a process of its own
 when time is limited: starting one takes seconds, and so little is done with in less."""
 _MOST_GROWTH = 1.25
@@ -73,6 +73,7 @@ class Loop:
         self._seconds = _seconds(limits.timeout)
         self._trial_seconds = _seconds(limits.trial_timeout)
         self._names = self._order()
+        self._costs = {name: algorithm.COST for name, algorithm in self.algorithms.items()}
         self._samplers = {
             name: Sampler(
                 algorithm,
@@ -151,7 +152,7 @@ class Loop:
         self._told = max(self._told, number - self._window + 1)
         known = [self.trials[earlier] for earlier in range(self._told)]
         while True:
-            name = next_algorithm(self._names, known, self._asked, self.measure)
+            name = next_algorithm(self._names, known, self._asked, self.measure, self._costs)
             if name is None:
                 self._names = []
                 self.ended = "nothing left to try"
@@ -284,9 +285,15 @@ class Loop:
     # ---- choosing ------------------------------------------------------------------------------------------------
 
     def _order(self) -> list[str]:
-        """The algorithm that won last first, then the cheap before the dear, then as they are listed."""
+        """The algorithm that won last first, then those that work in rounds (which have something to show whenever the
+        time is up), the cheap before the dear, then as they are listed."""
         first = self.warm[0].algorithm if self.warm else None
-        return sorted(self.algorithms, key=lambda name: (name != first, self.algorithms[name].COST))
+
+        def rank(name: str) -> tuple[bool, bool, float]:
+            algorithm = self.algorithms[name]
+            return name != first, algorithm.ROUNDS is None, algorithm.COST
+
+        return sorted(self.algorithms, key=rank)
 
     def _starts(self, name: str, algorithm: Algorithm) -> list[dict[str, Any]]:
         starts = [start.params for start in self.warm if start.algorithm == name]

@@ -63,7 +63,7 @@ class Mlp(Algorithm):
         {"layers": 2, "units": 128, "alpha": 0.001, "learning_rate_init": 0.002, "batch_size": 128, "max_iter": 60},
         {"layers": 2, "units": 32, "alpha": 0.00001, "learning_rate_init": 0.01, "batch_size": 256, "max_iter": 60},
     )  # fmt: skip
-    COST: ClassVar[float] = 6.0
+    COST: ClassVar[float] = 20.0
     ROUNDS: ClassVar[str | None] = "max_iter"
     MISSING_VALUES: ClassVar[bool] = False
 

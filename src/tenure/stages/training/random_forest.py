@@ -36,7 +36,7 @@ class RandomForest(Algorithm):
         max_depth=0,
     )
     FORM: ClassVar[Form] = "tree"
-    COST: ClassVar[float] = 12.0
+    COST: ClassVar[float] = 30.0
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Grow the forest."""

@@ -63,7 +63,7 @@ class Svm(Algorithm):
         {"kernel": "rbf", "C": 10.0, "gamma": 4.0, "epsilon": 0.05},
     )
     CONDITIONS: ClassVar[Mapping[str, tuple[str, tuple[Value, ...]]]] = {"gamma": ("kernel", ("rbf",))}
-    COST: ClassVar[float] = 12.0
+    COST: ClassVar[float] = 30.0
     MISSING_VALUES: ClassVar[bool] = False
 
     def check_rows(self, count: int) -> None:

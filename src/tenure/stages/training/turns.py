@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from tenure.stages.training.trying import RUNGS, Bars
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 FAIR_TRIALS = 3
 """Trials every algorithm gets before those that are clearly worse stop getting more."""
-HOPELESS = 8.0
+HOPELESS = 5.0
 """An algorithm whose first trial is so many times the noise behind the best gets no second one."""
 GIVE_UP_AFTER = 3
 """Failed trials without a single success after which an algorithm gets no more."""
+USUAL_ROUNDS = 100
+"""Rounds of boosting that count as one fit of an algorithm's usual cost."""
+NEAR = 2.0
+"""Algorithms whose best trial is so many times the noise behind the best of all still take turns."""
 KEPT_SHARE = 3
 """`hyperband` lets one trial in so many pass a rung."""
 ENOUGH_TO_COMPARE = 5
@@ -42,14 +47,20 @@ def noise_of(trial: Trial) -> float:
 
 
 def next_algorithm(
-    names: Sequence[str], known: Sequence[Trial], asked: Mapping[str, int], measure: Metric
+    names: Sequence[str],
+    known: Sequence[Trial],
+    asked: Mapping[str, int],
+    measure: Metric,
+    costs: Mapping[str, float] = MappingProxyType({}),
 ) -> str | None:
     """Whose turn it is; None when every algorithm has only failed.
 
     `names` are in the order in which they begin; `asked` says how many trials each has had, `known` those whose scores
-    may be used. Each gets `FAIR_TRIALS`, in turn, unless its first is hopeless. Then those within the noise of the best
-    trial go on, and the turn is that of the one that has gone the fewest trials without improving on itself: it keeps
-    the turn while it improves, and shares it when nobody does.
+    may be used, `costs` what a fit of each costs (1 where it is not said). Each gets one trial, and `FAIR_TRIALS` once
+    its first is known and not hopeless; those near the best go on. The turn is that of the one that will have worked
+    least after it, at first in all, later without improving on itself: it keeps the turn while it improves, and when
+    nobody does all work equally much, so that the quick ones try more (after Wang et al., FLAML, MLSys 2021, with work
+    in place of seconds: seconds would make the result depend on the machine).
     """
     own = {name: [trial for trial in known if trial.algorithm == name] for name in names}
     alive = [
@@ -60,30 +71,44 @@ def next_algorithm(
     if not alive:
         return None
     best = best_trial(known, measure)
-    if best is None or best.score is None:
-        return min(alive, key=lambda name: asked.get(name, 0))
-    noise, top = noise_of(best), best.score
+    done = [trial for trial in known if trial.score is not None]
+    # The folds of one trial may agree by luck; those of most trials do not.
+    noise = statistics.median(map(noise_of, done)) if done else 0.0
+    folds = max((len(trial.scores) for trial in done), default=1)
 
     def behind(name: str) -> float:
         leader = best_trial(own[name], measure)
-        return math.inf if leader is None or leader.score is None else abs(leader.score - top)
+        if best is None or best.score is None or leader is None or leader.score is None:
+            return math.inf
+        return abs(leader.score - best.score)
+
+    def next_after(name: str, since: int = -1) -> float:
+        """What it will have worked on trials after the one of that number, the next one included. One that is under
+        way or to come counts as the usual one."""
+        usual = statistics.fmean(map(_work, own[name])) if own[name] else float(folds)
+        known_work = sum(_work(trial) for trial in own[name] if trial.number > since)
+        return costs.get(name, 1.0) * (known_work + usual * (asked.get(name, 0) - len(own[name]) + 1))
 
     waiting = [
         name
         for name in alive
-        if asked.get(name, 0) < FAIR_TRIALS and not HOPELESS * noise < behind(name) < math.inf
+        if asked.get(name, 0) < FAIR_TRIALS
+        and (own[name] or not asked.get(name, 0))
+        and not HOPELESS * noise < behind(name) < math.inf
     ]
+    if best is None:
+        return min(alive, key=next_after)
     if waiting:
-        return min(waiting, key=lambda name: asked.get(name, 0))
-    near = [name for name in alive if behind(name) <= noise]
-    return min(near, key=lambda name: (_stale(own[name], asked.get(name, 0), measure), asked.get(name, 0)))
+        return min(waiting, key=next_after)
+    near = [name for name in alive if behind(name) <= NEAR * noise]
+    leaders = {name: best_trial(own[name], measure) for name in near}
+    return min(near, key=lambda name: next_after(name, leaders[name].number if leaders[name] else -1))
 
 
-def _stale(own: Sequence[Trial], asked: int, measure: Metric) -> int:
-    """Trials of an algorithm since it last improved on itself, those under way included."""
-    leader = best_trial(own, measure)
-    before = sum(trial.number <= leader.number for trial in own) if leader is not None else 0
-    return asked - before
+def _work(trial: Trial) -> float:
+    """The work of a trial: its folds, each counted by its rounds where the algorithm works in rounds."""
+    rounds = [fold["rounds"] for fold in trial.learned if "rounds" in fold]
+    return sum(rounds) / USUAL_ROUNDS if rounds else float(len(trial.scores))
 
 
 def bars_for(kind: Termination, algorithm: str, known: Sequence[Trial], folds: int, measure: Metric) -> Bars:
