@@ -295,7 +295,9 @@ def test_a_sample_with_one_class_only_says_what_to_raise(tmp_path: Path) -> None
     rare = ["yes" if i == 2501 else "no" for i in range(4000)]
     lab = Lab(tmp_path, pa.table({"a": np.arange(4000.0), "y": rare}), "y")
     lab.make_features(leakage={"check": False})
-    seed = next(seed for seed in range(20) if 1876 not in spread(3000, 1000, seed))  # every fourth is for the test
+    seed = next(
+        seed for seed in range(20) if 1876 not in spread(3000, 1000, seed)
+    )  # every fourth is for the test
     with pytest.raises(StageError, match="one class only") as caught:
         lab.search(**SEARCHED | {"seed": seed})
     assert caught.value.path == ("training", "distributed", "search_rows")

@@ -67,6 +67,12 @@ def test_the_dear_ones_begin_when_the_others_have_worked_as_much():
     assert next_algorithm(("quick", "dear"), waiting, {"quick": 3, "dear": 1}, ACCURACY) == "quick"
 
 
+def test_every_algorithm_gets_a_trial_where_they_are_few():
+    names, costs = ("quick", "dear"), {"quick": 1.0, "dear": 99.0}
+    assert next_algorithm(names, [], {"quick": 2}, ACCURACY, costs, left=2) == "quick"
+    assert next_algorithm(names, [], {"quick": 3}, ACCURACY, costs, left=1) == "dear"
+
+
 def test_folds_that_agree_by_luck_do_not_shut_the_others_out():
     known = [around(n, "ab"[n % 2], 0.90, noise=0.02) for n in range(6)]
     lucky = [*known, around(6, "a", 0.915, noise=0.0001)]

@@ -152,7 +152,9 @@ class Loop:
         self._told = max(self._told, number - self._window + 1)
         known = [self.trials[earlier] for earlier in range(self._told)]
         while True:
-            name = next_algorithm(self._names, known, self._asked, self.measure, self._costs)
+            name = next_algorithm(
+                self._names, known, self._asked, self.measure, self._costs, self._most - self._next
+            )
             if name is None:
                 self._names = []
                 self.ended = "nothing left to try"

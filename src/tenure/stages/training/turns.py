@@ -52,12 +52,13 @@ def next_algorithm(
     asked: Mapping[str, int],
     measure: Metric,
     costs: Mapping[str, float] = MappingProxyType({}),
+    left: float = math.inf,
 ) -> str | None:
     """Whose turn it is; None when every algorithm has only failed.
 
     `names` are in the order in which they begin; `asked` says how many trials each has had, `known` those whose scores
-    may be used, `costs` what a fit of each costs (1 where it is not said). Each gets one trial, and `FAIR_TRIALS` once
-    its first is known and not hopeless; those near the best go on. The turn is that of the one that will have worked
+    may be used, `costs` what a fit of each costs (1 where it is not said), `left` how many trials are to come. Each gets
+    one trial, and `FAIR_TRIALS` once its first is known and not hopeless; those near the best go on. The turn is that of the one that will have worked
     least after it, at first in all, later without improving on itself: it keeps the turn while it improves, and when
     nobody does all work equally much, so that the quick ones try more (after Wang et al., FLAML, MLSys 2021, with work
     in place of seconds: seconds would make the result depend on the machine).
@@ -70,6 +71,9 @@ def next_algorithm(
     ]
     if not alive:
         return None
+    fresh = [name for name in alive if not asked.get(name, 0)]
+    if fresh and len(fresh) >= left:
+        return fresh[0]
     best = best_trial(known, measure)
     done = [trial for trial in known if trial.score is not None]
     # The folds of one trial may agree by luck; those of most trials do not.
@@ -97,7 +101,8 @@ def next_algorithm(
         and not HOPELESS * noise < behind(name) < math.inf
     ]
     if best is None:
-        return min(alive, key=next_after)
+        # A second trial of something unknown is worth less than a first one of something else.
+        return min(alive, key=lambda name: next_after(name) * (asked.get(name, 0) + 1))
     if waiting:
         return min(waiting, key=next_after)
     near = [name for name in alive if behind(name) <= NEAR * noise]
@@ -108,7 +113,7 @@ def next_algorithm(
 def _work(trial: Trial) -> float:
     """The work of a trial: its folds, each counted by its rounds where the algorithm works in rounds."""
     rounds = [fold["rounds"] for fold in trial.learned if "rounds" in fold]
-    return sum(rounds) / USUAL_ROUNDS if rounds else float(len(trial.scores))
+    return sum(rounds) / USUAL_ROUNDS if rounds else float(max(1, len(trial.scores)))
 
 
 def bars_for(kind: Termination, algorithm: str, known: Sequence[Trial], folds: int, measure: Metric) -> Bars:
