@@ -57,11 +57,11 @@ def next_algorithm(
     """Whose turn it is; None when every algorithm has only failed.
 
     `names` are in the order in which they begin; `asked` says how many trials each has had, `known` those whose scores
-    may be used, `costs` what a fit of each costs (1 where it is not said), `left` how many trials are to come. Each gets
-    one trial, and `FAIR_TRIALS` once its first is known and not hopeless; those near the best go on. The turn is that of the one that will have worked
-    least after it, at first in all, later without improving on itself: it keeps the turn while it improves, and when
-    nobody does all work equally much, so that the quick ones try more (after Wang et al., FLAML, MLSys 2021, with work
-    in place of seconds: seconds would make the result depend on the machine).
+    may be used, `costs` what a fit of each costs (1 where it is not said), `left` how many trials are to come. Each
+    gets one trial, and `FAIR_TRIALS` once its first is known and not hopeless; those near the best go on. The turn is
+    that of the one that will have worked least after it, at first in all, later without improving on itself: it keeps
+    the turn while it improves, and when nobody does all work equally much, so that the quick ones try more (after Wang
+    et al., FLAML, MLSys 2021, with work in place of seconds: seconds would make the result depend on the machine).
     """
     own = {name: [trial for trial in known if trial.algorithm == name] for name in names}
     alive = [
