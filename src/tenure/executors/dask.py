@@ -34,7 +34,7 @@ _SENT_AT_ONCE = 64 * 1024 * 1024
 """Bytes."""
 _LOST = ("cancelled", "lost", "error")
 _TRIES = 3
-_MARK = ".shared"
+_MARK = ".shared-"
 
 
 class DaskExecutor:
@@ -78,7 +78,8 @@ class DaskExecutor:
         """Whether a mark that is written into the folder is found by all."""
         if self._config.address is None:
             return True
-        mark, content = folder / _MARK, secrets.token_hex(16)
+        content = secrets.token_hex(16)
+        mark = folder / f"{_MARK}{content}"  # several may ask about one folder at the same time
         mark.write_text(content)
         try:
             # A worker that dies while it is asked says nothing.
