@@ -10,8 +10,7 @@ import pytest
 from tests.executors import jobs, meetings
 
 from tenure.core.errors import StageError
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Executor, map_in_order
+from tenure.executors.executor import Ended, Executor, map_in_order
 from tenure.executors.opening import open_executor
 from tenure.spec.executor import DaskExecutorConfig, LocalExecutorConfig
 

@@ -57,7 +57,12 @@ def sound(root: Path) -> Project:
 
 def swept(root: Path) -> None:
     """Drafts that killed runs left are gone once they are old and somebody writes in their place."""
-    drafts = [path for path in root.rglob("*") if path.name.endswith(DRAFTS)]
+    # Prepared folds lie in a folder of their search, which goes as a whole when the next search begins.
+    drafts = [
+        path
+        for path in root.rglob("*")
+        if path.name.endswith(DRAFTS) and not path.parent.name.startswith("folds-")
+    ]
     then = time.time() - ABANDONED_SECONDS - 60
     for path in drafts:
         os.utime(path, (then, then))

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tenure.core.errors import StageError
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Meeting
+from tenure.executors.executor import Ended, Meeting
 
 Stopping = Callable[[], bool]
 

@@ -21,8 +21,8 @@ from tests.stages.lab import Lab
 
 from tenure.core.errors import TenureError
 from tenure.executors import dask as module
-from tenure.executors.apart import Ended
 from tenure.executors.dask import DaskExecutor
+from tenure.executors.executor import Ended
 from tenure.spec.executor import DaskExecutorConfig
 
 distributed = pytest.importorskip("distributed")

@@ -10,8 +10,8 @@ import pytest
 from tests.executors import jobs, meetings
 
 from tenure.executors import dask as module
-from tenure.executors.apart import Ended
 from tenure.executors.dask import DaskExecutor
+from tenure.executors.executor import Ended
 from tenure.spec.executor import DaskExecutorConfig
 
 distributed = pytest.importorskip("distributed")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenure.executors.apart import Child, Ended
-from tenure.executors.executor import map_in_order
+from tenure.executors.apart import Child
+from tenure.executors.executor import Ended, map_in_order
 from tenure.executors.local import LocalExecutor
 
 

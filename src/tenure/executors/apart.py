@@ -12,13 +12,9 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tenure.executors.executor import Stopping, Work
+from tenure.executors.executor import Ended, Stopping, Work
 
 _LOOK_SECONDS = 0.1
-
-
-class Ended(Exception):
-    """The process was ended, or died, before the work was done."""
 
 
 class Child:

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenure.core.errors import TenureError
 from tenure.core.version import VERSION
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Argument, Result, Stopping, Together, Work, locate
+from tenure.executors.executor import Argument, Ended, Result, Stopping, Together, Work, locate
 
 if TYPE_CHECKING:
     from tenure.spec.executor import DaskExecutorConfig

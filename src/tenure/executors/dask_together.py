@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Stopping, Together, folder_of
+from tenure.executors.executor import Ended, Stopping, Together, folder_of
 from tenure.executors.together import wait_until
 
 _LOOK_SECONDS = 0.2

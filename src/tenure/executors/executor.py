@@ -31,6 +31,10 @@ Stopping = Callable[[], bool]
 """Asked by running work now and then; true means: nobody waits for the result any more."""
 
 
+class Ended(Exception):
+    """Whoever did the work was ended, or died, before it was done."""
+
+
 class Work(Protocol[Argument, Result_]):
     """A function of a module, so that another process finds it by its name."""
 

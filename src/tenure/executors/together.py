@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Stopping
+from tenure.executors.executor import Ended, Stopping
 
 _LOOK_SECONDS = 0.05
 

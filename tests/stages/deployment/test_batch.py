@@ -15,7 +15,7 @@ import pytest
 
 from tenure.artifacts.folder import FolderArtifactStore
 from tenure.core.errors import Blocked, StageError
-from tenure.executors.apart import Ended
+from tenure.executors.executor import Ended
 from tenure.executors.local import LocalExecutor
 from tenure.graph.resource import Sort
 from tenure.ml.design import design

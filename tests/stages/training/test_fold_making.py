@@ -18,8 +18,8 @@ from tests.stages.lab import Lab
 
 from tenure.core.errors import Interrupted, StageError
 from tenure.executors import dask as dask_module
-from tenure.executors.apart import Ended
 from tenure.executors.dask import DaskExecutor
+from tenure.executors.executor import Ended
 from tenure.executors.local import LocalExecutor
 from tenure.spec.executor import DaskExecutorConfig
 from tenure.stages.training import fold_making

@@ -12,8 +12,7 @@ import msgspec
 
 from tenure.core.drafts import scratch
 from tenure.core.errors import StageError
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Executor, folder_of, map_in_order
+from tenure.executors.executor import Ended, Executor, folder_of, map_in_order
 from tenure.ml.predictor_files import FILES
 
 if TYPE_CHECKING:

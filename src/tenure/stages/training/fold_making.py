@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tenure.core.errors import Interrupted, TenureError
-from tenure.executors.apart import Ended
-from tenure.executors.executor import Executor, folder_of
+from tenure.executors.executor import Ended, Executor, folder_of
 from tenure.stages.training.algorithm import Form
 from tenure.stages.training.fold_maker import FoldMaker, opened, save
 from tenure.stages.training.prepared import (

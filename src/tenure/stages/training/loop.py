@@ -340,7 +340,7 @@ class _Running:
 
 def _outcome(future: Future[Outcome]) -> Outcome:
     """How a trial ended; one whose process died has failed. Raises what is no fault of its parameters."""
-    from tenure.executors.apart import Ended
+    from tenure.executors.executor import Ended
 
     try:
         return future.result()

@@ -90,7 +90,7 @@ def fitted_members(asked: Asked, rows: TrainingRows, address: str, context: Stag
             return Fitted(predictor, predicted, key, folds, False, again, facts)
         if asked.distributed is None:
             return Fitted(fit(winner, rows, asked), predicted, key, folds, True, again, facts)
-        from tenure.stages.training.distributed import fit_in_parts
+        from tenure.stages.training.in_parts import fit_in_parts
 
         made = fit_in_parts(
             winner, rows, asked.distributed, asked.class_weights, asked.seed, address, context

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tenure.core.drafts import scratch
-from tenure.executors.apart import Child, Ended
+from tenure.executors.apart import Child
 from tenure.executors.cores import usable_cores
+from tenure.executors.executor import Ended
 from tenure.stages.training.algorithm import Batch, Rows, Setting
 
 if TYPE_CHECKING:

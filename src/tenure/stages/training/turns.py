@@ -106,8 +106,12 @@ def next_algorithm(
     if waiting:
         return min(waiting, key=next_after)
     near = [name for name in alive if behind(name) <= NEAR * noise]
-    leaders = {name: best_trial(own[name], measure) for name in near}
-    return min(near, key=lambda name: next_after(name, leaders[name].number if leaders[name] else -1))
+
+    def in_vain(name: str) -> float:
+        leader = best_trial(own[name], measure)
+        return next_after(name, -1 if leader is None else leader.number)
+
+    return min(near, key=in_vain)
 
 
 def _work(trial: Trial) -> float:

@@ -16,6 +16,9 @@ _OBJECTIVES = {
     "multiclass": ("multi:softprob", "mlogloss"),
     "regression": ("reg:squarederror", "rmse"),
 }
+_IN_UNITS_OF_THE_LOSS = ("min_child_weight", "reg_lambda", "reg_alpha", "gamma")
+_SMALL_VARIANCE = 0.01
+"""Variance of a target below which its loss is scaled."""
 
 
 class XgboostSpace(SpecModel):
@@ -92,6 +95,7 @@ class Xgboost(Algorithm):
     FORM: ClassVar[Form] = "tree"
     COST: ClassVar[float] = 3.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
+    VERSION: ClassVar[int] = 2
     PACKAGES: ClassVar[tuple[str, ...]] = ("xgboost-cpu", "xgboost")
     IN_PARTS: ClassVar[bool] = True
 
@@ -108,7 +112,11 @@ class Xgboost(Algorithm):
             ) from error
 
         settings, measure = _settings(params, setting)
-        train = _quantiles(rows, setting.threads, None)
+        scale = _scale(rows, setting)
+        for name in _IN_UNITS_OF_THE_LOSS:
+            if name in settings:
+                settings[name] = settings[name] * scale
+        train = _quantiles(rows, setting.threads, None, scale)
         rounds = int(params.get("rounds", params["n_estimators"]))
         if validation is None:
             return Fit(xgboost.train(settings, train, rounds), {"rounds": rounds})
@@ -121,7 +129,7 @@ class Xgboost(Algorithm):
             settings,
             train,
             rounds,
-            evals=[(_quantiles(validation, setting.threads, train), "validation")],
+            evals=[(_quantiles(validation, setting.threads, train, scale), "validation")],
             early_stopping_rounds=self.early_stopping_rounds or None,
             callbacks=[Watching()],
             verbose_eval=False,
@@ -173,12 +181,24 @@ def _settings(params: Mapping[str, Any], setting: Setting) -> tuple[dict[str, An
     return settings, measure
 
 
-def _quantiles(rows: Rows, threads: int, reference: Any) -> Any:
+def _scale(rows: Rows, setting: Setting) -> float:
+    """What the loss of a target of small numbers is multiplied by: xgboost makes no split that gains less than 1e-6."""
+    if setting.task != "regression":
+        return 1.0
+    variance = float(rows.target.var())
+    return 1.0 / variance if 0.0 < variance < _SMALL_VARIANCE else 1.0
+
+
+def _quantiles(rows: Rows, threads: int, reference: Any, scale: float) -> Any:
     """The rows in xgboost's own form, built once and used for every trial on them."""
+    import numpy as np
     import xgboost
 
     if "xgboost" not in rows.cache:
+        weights = rows.weights
+        if scale != 1.0:
+            weights = np.full(len(rows.target), scale) if weights is None else weights * scale
         rows.cache["xgboost"] = xgboost.QuantileDMatrix(
-            rows.matrix, rows.target, weight=rows.weights, nthread=threads, ref=reference
+            rows.matrix, rows.target, weight=weights, nthread=threads, ref=reference
         )
     return rows.cache["xgboost"]
