@@ -180,6 +180,18 @@ def test_field_changes_show_path_old_new_and_effect() -> None:
     assert change.seconds == 12.0
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_list_or_mapping_that_is_filled_or_emptied_shows_its_entries_alone(backwards: bool) -> None:
+    empty, filled = resources(), resources(source=Source(labels={"team": "growth"}))
+    before, after = (filled, empty) if backwards else (empty, filled)
+    plan = diff(desired(after), applied(before), {}, NOW)
+    (field,) = plan.changes[0].fields
+    values = ("growth", None) if backwards else (None, "growth")
+    assert (field.path, field.old, field.new, field.effect) == (
+        "data.source.labels.team", *values, Effect.METADATA
+    )  # fmt: skip
+
+
 def test_a_confirmed_breach_renews_the_snapshot_and_carries_its_evidence() -> None:
     fact = Fact(
         "f1", "m", "breach", "k", "retrain", "propose", "Accuracy fell.", {"windows": 3}, NOW, "observe"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tenure.core.effect import Effect, worst
 from tenure.core.leaves import flatten
 from tenure.graph.resource import Resource
@@ -16,10 +19,15 @@ def field_changes(record: Record | None, resource: Resource) -> tuple[FieldChang
     old, new = dict(flatten(record.config)), dict(flatten(resource.config))
     changes = []
     for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
+        if old.get(path) != new.get(path) and not _filled(path, old, new) and not _filled(path, new, old):
             effect = resource.effects.get(path) or record.effects.get(path) or _inherited(path, resource)
             changes.append(FieldChange(path, old.get(path), new.get(path), effect))
     return tuple(changes)
+
+
+def _filled(path: str, empty: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a list or mapping that is empty here has entries there, which say so themselves."""
+    return empty.get(path) in ([], {}) and any(key.startswith((f"{path}.", f"{path}[")) for key in other)
 
 
 def listed(fields: tuple[FieldChange, ...]) -> str:
