@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from tests.artifacts.servers import s3_keys, s3_url  # noqa: F401 - fixtures
+from tests.executors.clusters import cluster, joined  # noqa: F401 - fixtures
 from tests.stages.data.engines import engine  # noqa: F401 - a fixture
 from tests.state.servers import ABSENT, VARIABLE, Server, postgres_server, programs
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tenure.core.drafts import ABANDONED_SECONDS, scratch, sweep
+from tenure.core.drafts import ABANDONED_SECONDS, scratch, scratch_in, sweep
 
 
 def aged(path: Path, seconds: float) -> Path:
@@ -56,3 +56,18 @@ def test_scratch_removes_itself_and_what_a_killed_run_left(
             assert other != folder
         assert (folder / "x").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_in_a_place_removes_itself_and_what_a_killed_run_left_of_its_kind(tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    left, other = place / "folds-killed", place / "parts-killed"
+    for path in (left, other):
+        path.mkdir(parents=True)
+        aged(path, ABANDONED_SECONDS + 60)
+    with scratch_in(place, "folds") as folder:
+        assert folder.parent == place
+        (folder / "x").touch()
+    assert list(place.iterdir()) == [other]
+    with scratch_in(None, "folds") as elsewhere:
+        assert elsewhere.is_dir()
+        assert place not in elsewhere.parents

@@ -35,22 +35,6 @@ def executor() -> Iterator[DaskExecutor]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A scheduler with two workers, as somebody else would have started it."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    ) as started:
-        yield started
-
-
-@pytest.fixture
-def joined(cluster: Any) -> Iterator[DaskExecutor]:
-    opened = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
-    yield opened
-    opened.close()
-
-
 def test_work_of_a_worker_that_dies_is_done_by_another(executor: DaskExecutor, tmp_path: Path) -> None:
     assert executor.submit(jobs.dies_once, str(tmp_path / "mark")).result(60) == "done by another"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,6 @@ from tenure.executors.executor import Ended
 from tenure.spec.executor import DaskExecutorConfig
 
 distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    ) as started:
-        yield started
-
-
-@pytest.fixture
-def joined(cluster: Any) -> Iterator[DaskExecutor]:
-    opened = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
-    yield opened
-    opened.close()
 
 
 def test_a_lost_worker_ends_the_work_of_the_others(joined: DaskExecutor, tmp_path: Path) -> None:

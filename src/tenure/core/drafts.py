@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,3 +36,24 @@ def scratch() -> Iterator[Path]:
     sweep(Path(tempfile.gettempdir()), f"{prefix}*")
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         yield Path(folder)
+
+
+@contextmanager
+def scratch_in(place: Path | None, kind: str) -> Iterator[Path]:
+    """As `scratch`, in a place that has more room and that other machines may see, under a name that begins with
+    `kind`; in the system's where there is none."""
+    if place is None:
+        with scratch() as folder:
+            yield folder
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    sweep(place, f"{kind}-*")
+    folder = place / f"{kind}-{uuid.uuid4().hex}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        # Under another name first: a worker that still writes into it finds nothing there any more.
+        with suppress(OSError):
+            folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
+        shutil.rmtree(folder, ignore_errors=True)

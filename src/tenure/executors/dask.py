@@ -125,7 +125,8 @@ class DaskExecutor:
         """A worker for each piece, one such work at a time on the whole cluster."""
         from tenure.executors.dask_together import Held, run
 
-        held = [Held(argument, folder, self.sees(folder)) for argument, folder in pieces]
+        seen = {folder: self.sees(folder) for folder in {folder for _, folder in pieces}}
+        held = [Held(argument, folder, seen[folder]) for argument, folder in pieces]
         try:
             return run(self._connected(), _run, work, held, stopping)
         except OSError as error:

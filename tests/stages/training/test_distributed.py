@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +74,6 @@ def lab(tmp_path: Path) -> Lab:
     made = _lab(tmp_path)
     made.search(**SEARCHED)
     return made
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Somebody else's: two workers."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    ) as started:
-        yield started
-
-
-@pytest.fixture
-def joined(cluster: Any) -> Iterator[Any]:
-    from tenure.executors.dask import DaskExecutor
-    from tenure.spec.executor import DaskExecutorConfig
-
-    opened = DaskExecutor(DaskExecutorConfig(type="dask", address=cluster.scheduler_address))
-    yield opened
-    opened.close()
 
 
 def _said(lab: Lab) -> Any:

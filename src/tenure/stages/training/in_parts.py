@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tenure.core.drafts import scratch, sweep
+from tenure.core.drafts import scratch_in
 from tenure.core.errors import Interrupted, StageError
 from tenure.core.events import Note
 from tenure.executors.cores import usable_cores
@@ -140,7 +138,7 @@ def _attempted(
     """What all workers have done. A lost worker takes what its ranks had learned with it, so all begin again."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with _folder(context) as folder:
+            with scratch_in(context.cache, "parts") as folder:
                 given = _given(task, pieces, file, arrays, folder, context)
                 return context.executor.together(fit_together, given, context.stopping)
         except Ended as error:
@@ -227,20 +225,3 @@ def _copied(rank: int, pieces: Pieces, own: Sequence[Piece], task: Task, folder:
             writer.close()
     placed = tuple((group, 0, len(piece), piece.first) for group, piece in enumerate(own))
     return Part(rank, name, placed)
-
-
-@contextmanager
-def _folder(context: StageContext) -> Iterator[Path]:
-    """Where the rows lie while they are needed: beside the state, which has room and is often seen by all workers."""
-    if context.cache is None:
-        with scratch() as folder:
-            yield folder
-        return
-    context.cache.mkdir(parents=True, exist_ok=True)
-    sweep(context.cache, "parts-*")
-    folder = context.cache / f"parts-{uuid.uuid4().hex}"
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

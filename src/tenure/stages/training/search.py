@@ -6,18 +6,14 @@ that was stopped continues where it was, with the same trials to come.
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tenure.core.digest import digest
-from tenure.core.drafts import scratch, sweep
+from tenure.core.drafts import scratch_in
 from tenure.core.errors import StageError
 from tenure.core.events import Note
 from tenure.stages.base import Output
@@ -96,7 +92,7 @@ def find(
     cut, said = cut_folds(rows, training.cross_validation, training.seed)
 
     maker = FoldMaker(rows, cut, training.seed, training.class_weights, training.sampling)
-    with _folder(context) as folder:
+    with scratch_in(context.cache, "folds") as folder:
         folds = new_folds(folder, rows, cut, maker)
         if not context.executor.in_process:
             forms = sorted({algorithm.FORM for algorithm in algorithms.values()})
@@ -145,26 +141,6 @@ def check(algorithms: Mapping[str, Algorithm], rows: TrainingRows) -> None:
                 path=where,
             )
         algorithm.check_rows(rows.design.rows)
-
-
-@contextmanager
-def _folder(context: StageContext) -> Iterator[Path]:
-    """Where the prepared folds lie while they are needed: beside the state, which has room, or else where files of the
-    moment are kept."""
-    if context.cache is None:
-        with scratch() as folder:
-            yield folder
-        return
-    context.cache.mkdir(parents=True, exist_ok=True)
-    sweep(context.cache, "folds-*")
-    folder = context.cache / f"folds-{uuid.uuid4().hex}"
-    try:
-        yield folder
-    finally:
-        # Under another name first: a worker that still writes into it finds nothing there any more.
-        with suppress(OSError):
-            folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _nothing(trials: Sequence[Trial]) -> StageError:
