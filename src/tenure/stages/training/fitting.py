@@ -146,7 +146,9 @@ def _sentence(value: Mapping[str, Any]) -> str:
         said += ", the fit as it was"
     elif "distributed" in value:
         about = value["distributed"]
-        said += f", in {about['parts']} parts on {about['workers']} worker(s)"
+        said += f", in {about['parts']} parts"
+        if about["workers"] > 1:
+            said += f" on {about['workers']} workers"
     ensemble = value.get("ensemble")
     if ensemble is not None:
         said += (
