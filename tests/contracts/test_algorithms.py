@@ -156,7 +156,10 @@ def test_the_portfolio_lies_in_the_default_space(name):
     algorithm = EVERY[name]
     portfolio = tuple(dict(member) for member in algorithm.PORTFOLIO)
     assert algorithm.starts() == portfolio or (name == "estimator" and len(algorithm.starts()) == 1)
-    for start in algorithm.starts():
+    large = tuple(dict(member) for member in algorithm.PORTFOLIO_OF_LARGE)
+    assert algorithm.starts(algorithm.LARGE_ROWS) == algorithm.starts()
+    assert algorithm.starts(algorithm.LARGE_ROWS + 1) == (large or algorithm.starts())
+    for start in (*algorithm.starts(), *large):
         expected = {parameter for parameter in algorithm.dimensions() if algorithm.counts(parameter, start)}
         assert set(start) == expected
     searched = any(not isinstance(dimension, Fixed) for dimension in algorithm.dimensions().values())
@@ -245,7 +248,9 @@ def _sound(predictions: Predictions) -> bool:
 @pytest.mark.parametrize(("name", "task"), CLAIMED)
 def test_every_member_of_the_portfolio_can_be_fitted(name, task):
     small = {key: value for key, value in _small(name).items() if key in ("n_estimators", "max_iter")}
-    for member in _algorithm(name, task).starts():
+    algorithm = _algorithm(name, task)
+    large = algorithm.starts(algorithm.LARGE_ROWS + 1)
+    for member in (*algorithm.starts(), *(member for member in large if member not in algorithm.starts())):
         fit = _algorithm(name, task).fit(member | small, _rows(task), _setting(task), None)
         assert _sound(predict_matrix(fit.estimator, _rows(task).matrix, _signature(task)))
 

@@ -140,7 +140,8 @@ def test_early_termination_gives_up_trials_that_fall_behind(lab):
     given_up = [trial for trial in _trials(lab) if trial.status == "stopped"]
     assert given_up
     assert all(
-        trial.params["C"] == 1e-9 and trial.score is None and len(trial.scores) == 2 for trial in given_up
+        trial.params["C"] == 1e-9 and trial.score is None and len(trial.scores) in (1, 2)
+        for trial in given_up
     )
     patient = lab.again()
     patient.search(

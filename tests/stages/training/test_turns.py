@@ -8,7 +8,15 @@ import pytest
 
 from tenure.ml.metrics import metric
 from tenure.stages.training.trying import Bars, FoldScore, verdict
-from tenure.stages.training.turns import FAIR_TRIALS, bars_for, best_trial, next_algorithm, noise_of
+from tenure.stages.training.turns import (
+    CLEARLY,
+    FAIR_TRIALS,
+    bars_for,
+    best_trial,
+    foreseen,
+    next_algorithm,
+    noise_of,
+)
 from tenure.state.store import Trial
 
 ACCURACY = metric("accuracy", "binary")
@@ -45,6 +53,14 @@ def test_all_get_a_fair_start_then_those_near_the_best_go_on():
 
 def test_one_that_is_far_behind_gets_no_second_trial():
     assert Counter(played({"good": 0.9, "far": 0.6}, 9))["far"] == 1
+
+
+def test_one_that_was_given_up_far_behind_gets_no_second_trial():
+    known = [around(0, "good", 0.9), trial(1, "far", 0.6, status="stopped")]
+    assert next_algorithm(("good", "far"), known, {"good": 9, "far": 1}, ACCURACY) == "good"
+    # On the one fold that it had the best was weak too.
+    uneven = [trial(0, "good", 0.7, 1.0, 1.0), trial(1, "near", 0.69, status="stopped")]
+    assert next_algorithm(("good", "near"), uneven, {"good": 9, "near": 1}, ACCURACY) == "near"
 
 
 def test_what_is_under_way_counts_as_a_turn():
@@ -128,6 +144,46 @@ def test_fold_gives_up_what_is_worse_than_the_worst_fold_of_the_best_after_two()
     assert verdict(scored(0.7, 0.9), {}, 3, bars, ACCURACY) is None
     assert verdict(scored(0.7, 0.9, 0.1), {}, 3, bars, ACCURACY).status == "done"
     assert bars_for("fold", "b", [trial(0, "a", 0.3, 0.4, 0.2)], 3, LOSS) == Bars({2: 0.4})
+
+
+@pytest.mark.parametrize("measure", [ACCURACY, LOSS])
+def test_fold_gives_up_what_is_clearly_behind_the_best_on_the_same_folds(measure):
+    sign = 1 if measure is ACCURACY else -1
+    hard = (0.7, 0.9, 0.8)  # the folds are not equally hard
+
+    def like(number, shift, wobble=0.0):
+        own = [fold + shift + wobble * turn for fold, turn in zip(hard, (1, -1, 0), strict=True)]
+        return trial(number, "a", *(sign * score for score in own))
+
+    best = like(0, 0.0)
+    known = [best, like(1, -0.05, 0.002), like(2, -0.08, 0.08), like(3, -0.06, 0.06)]
+    bars = bars_for("fold", "b", known, 3, measure)
+    # The differences to the best vary by 0.002, 0.08 and 0.06 from fold to fold; the median counts, with what the
+    # folds to come may still bring.
+    assert bars.means[1] == pytest.approx(sign * (0.7 - CLEARLY * 0.06 * (2 / 3) ** 0.5))
+    worst = 0.7
+    assert bars.means[2] == pytest.approx(sign * max(worst, 0.8 - CLEARLY * 0.06 * (1 / 6) ** 0.5))
+    behind = verdict(scored(sign * 0.5), {}, 3, bars, measure)
+    assert (behind.status, behind.note) == ("stopped", "behind after 1 of 3 folds")
+    assert verdict(scored(sign * 0.6), {}, 3, bars, measure) is None
+    # What differences vary by is not known from two.
+    assert 1 not in bars_for("fold", "b", known[:3], 3, measure).means
+
+
+def test_where_many_trials_come_to_the_same_the_noise_of_the_best_counts():
+    known = [trial(number, "a", 0.7, 0.9, 0.8) for number in range(5)]
+    noise = noise_of(known[0])
+    bars = bars_for("fold", "b", known, 3, ACCURACY)
+    assert bars.means[1] == pytest.approx(0.7 - CLEARLY * noise * (2 / 3) ** 0.5)
+
+
+def test_what_was_given_up_is_expected_to_stay_as_far_behind():
+    best = trial(0, "a", 0.7, 0.9, 0.8)
+    assert foreseen(best, None) == best.score == pytest.approx(0.8)
+    assert foreseen(trial(1, "a", 0.65, status="stopped"), best) == pytest.approx(0.75)
+    assert foreseen(trial(1, "a", 0.65, 0.87, status="stopped"), best) == pytest.approx(0.76)
+    assert foreseen(trial(1, "a", 0.65, status="stopped"), None) == 0.65
+    assert foreseen(trial(1, "a", status="stopped"), best) is None
 
 
 def test_more_folds_than_it_would_have_got_to_do_not_count():

@@ -80,6 +80,9 @@ class Algorithm(SpecModel, ABC):
     PORTFOLIO: ClassVar[tuple[Mapping[str, Value], ...]]
     """Parameters a search begins with, best first: the first is good without any search, and quick. Every parameter
     has a value in one of them."""
+    PORTFOLIO_OF_LARGE: ClassVar[tuple[Mapping[str, Value], ...]] = ()
+    """Takes its place above LARGE_ROWS rows, where other parameters do well; empty where the same do."""
+    LARGE_ROWS: ClassVar[int] = 10_000
     FORM: ClassVar[Form] = "linear"
     """Which form of the prepared matrix it takes."""
     COST: ClassVar[float] = 1.0
@@ -124,10 +127,11 @@ class Algorithm(SpecModel, ABC):
                 params[name] = dimension.nearest(wanted[name] if name in wanted else next(usual))
         return params
 
-    def starts(self) -> tuple[dict[str, Value], ...]:
-        """The portfolio within the search space, each member once."""
+    def starts(self, rows: int = 0) -> tuple[dict[str, Value], ...]:
+        """The portfolio for a table of so many rows within the search space, each member once."""
         found: list[dict[str, Value]] = []
-        for member in self.PORTFOLIO:
+        large = rows > self.LARGE_ROWS and self.PORTFOLIO_OF_LARGE
+        for member in self.PORTFOLIO_OF_LARGE if large else self.PORTFOLIO:
             params = self.moved(member)
             if params not in found:
                 found.append(params)

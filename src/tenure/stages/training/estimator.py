@@ -98,7 +98,7 @@ class Estimator(Algorithm):
                 params[name] = dimension.nearest(wanted[name]) if name in wanted else _middle(dimension)
         return params
 
-    def starts(self) -> tuple[dict[str, Value], ...]:
+    def starts(self, rows: int = 0) -> tuple[dict[str, Value], ...]:
         """The middle of the search space."""
         return (self.moved({}),)
 

@@ -105,6 +105,11 @@ class LightGbm(Algorithm):
         reg_alpha=0.0,
         n_estimators=500,
     )
+    # The same, from eight tables of up to 30,000 rows: small steps of large trees pay, random thresholds do not.
+    PORTFOLIO_OF_LARGE: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        *(PORTFOLIO[1], PORTFOLIO[2], PORTFOLIO[6], PORTFOLIO[4]),
+        *(PORTFOLIO[0], PORTFOLIO[3], PORTFOLIO[5]),
+    )
     FORM: ClassVar[Form] = "tree"
     COST: ClassVar[float] = 2.0
     ROUNDS: ClassVar[str | None] = "n_estimators"

@@ -24,7 +24,7 @@ from tenure.stages.training.algorithm import Algorithm
 from tenure.stages.training.sampling import Sampler
 from tenure.stages.training.trial_cache import Entry, TrialCache, trial_key
 from tenure.stages.training.trying import Outcome, Task, run_trial, verdict
-from tenure.stages.training.turns import bars_for, best_trial, next_algorithm
+from tenure.stages.training.turns import bars_for, best_trial, foreseen, next_algorithm
 from tenure.stages.training.warm import Start
 from tenure.state.store import Trial
 
@@ -299,7 +299,8 @@ class Loop:
 
     def _starts(self, name: str, algorithm: Algorithm) -> list[dict[str, Any]]:
         starts = [start.params for start in self.warm if start.algorithm == name]
-        return starts + [params for params in algorithm.starts() if params not in starts]
+        portfolio = algorithm.starts(self.rows.design.rows)
+        return starts + [params for params in portfolio if params not in starts]
 
     def _tell(self, trial: Trial) -> None:
         score = self._told_score(trial)
@@ -310,16 +311,18 @@ class Loop:
             self._samplers[trial.algorithm].tell(trial.number, score)
 
     def _told_score(self, trial: Trial) -> float | None:
-        """What the sampler learns of a trial: its score, or the mean of the folds it had when it was given up. One that
-        was given up before its first fold ended is as bad as the worst that is known."""
+        """What the sampler learns of a trial: its score, or the one to expect of it when it was given up. One that was
+        given up before its first fold ended is as bad as the worst that is known."""
         if trial.status == "failed":
             return None
+        earlier = [self.trials[number] for number in range(trial.number)]
+        best = best_trial(earlier, self.measure)
         if trial.scores:
-            return statistics.fmean(trial.scores)
+            return foreseen(trial, best)
         known = [
-            statistics.fmean(other.scores)
-            for number in range(trial.number)
-            if (other := self.trials[number]).scores and other.algorithm == trial.algorithm
+            score
+            for other in earlier
+            if other.algorithm == trial.algorithm and (score := foreseen(other, best)) is not None
         ]
         if not known:
             return None

@@ -174,7 +174,8 @@ class EarlyTermination(SpecModel):
 
     type: Literal["fold", "median", "hyperband", "none"] = field(
         Effect.RETRAIN,
-        "`fold` gives a trial up when, after two folds or more, its mean is worse than the worst fold of the best one. "
+        "`fold` gives a trial up when, after two folds or more, its mean is worse than the worst fold of the best one, "
+        "or when it is clearly behind the best one on the same folds. "
         "`median` when it is worse than half of the earlier ones after as many folds, or rounds of boosting. "
         "`hyperband` is `fold`, and lets a third of the trials of boosting on after 10, 30, 90, 270 and 810 rounds.",
         "fold",

@@ -92,6 +92,13 @@ class Xgboost(Algorithm):
         gamma=0.0,
         n_estimators=500,
     )
+    # The same, from eight tables of up to 30,000 rows: small steps of deep trees pay.
+    PORTFOLIO_OF_LARGE: ClassVar[tuple[Mapping[str, Value], ...]] = (
+        PORTFOLIO[0],
+        PORTFOLIO[3],
+        {**PORTFOLIO[3], "learning_rate": 0.05},
+        *(PORTFOLIO[1], PORTFOLIO[5], PORTFOLIO[4], PORTFOLIO[2]),
+    )
     FORM: ClassVar[Form] = "tree"
     COST: ClassVar[float] = 3.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
