@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from tests.stages.lab import Lab
 
 from tenure.core.errors import StageError
+from tenure.stages.training import timing
 from tenure.stages.training.section import Training
+from tenure.stages.training.tradeoff import SAME_LATENCY, Secondary
 
 FOREST = {"search_space": {"n_estimators": {"type": "choice", "choices": [30, 2]}}}
 
@@ -91,6 +93,52 @@ def test_the_same_seed_chooses_the_same(tmp_path):
         for o in (one, other)
     ]
     assert plain[0] == plain[1]
+
+
+def test_of_models_that_are_about_as_good_the_quickest_wins(tmp_path, monkeypatch):
+    lab = _lab(tmp_path, noise=1.0)
+    monkeypatch.setattr(timing, "quickest_milliseconds", _larger_is_quicker)
+    output = _searched(lab.again(), {"metric": "latency", "within": 3.0})
+    weighed = {one["trial"]: one for one in output.value["weighed"]}
+    near = [one for one in weighed.values() if one["near"]]
+    quickest = min(one["milliseconds"] for one in near)
+    chosen = weighed[output.value["trial"]]
+    # Of those that are as quick for all a clock can tell the best one.
+    assert chosen["score"] == max(
+        one["score"] for one in near if one["milliseconds"] <= SAME_LATENCY * quickest
+    )
+    assert chosen["algorithm"] == "random_forest"
+    smallest = _searched(lab.again(), {"metric": "size", "within": 3.0}).value
+    assert smallest["algorithm"] == "logistic_regression"
+    on_front = [one for one in weighed.values() if one["front"]]
+    assert on_front == sorted(on_front, key=lambda one: -one["milliseconds"])
+    with pytest.raises(StageError, match="no model is quick enough") as caught:
+        _searched(lab, {"metric": "latency", "max": "1ms"})
+    assert "ms and more" in caught.value.detail
+    assert caught.value.path[-1] == "max"
+
+
+def _larger_is_quicker(predictor, design):
+    """A clock that a busy machine does not disturb."""
+    return 3.0 if "Forest" in type(predictor.estimator).__name__ else 30.0
+
+
+def test_the_time_of_a_row_is_really_taken(tmp_path):
+    weighed = _searched(_lab(tmp_path, noise=1.0), {"metric": "latency", "within": 9}).value["weighed"]
+    assert all(0 < one["milliseconds"] < 1000 for one in weighed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [({"metric": "size", "max": "5ms"}, "5MB"), ({"metric": "latency", "max": "5MB"}, "2ms")],
+)
+def test_the_most_is_in_the_unit_of_what_decides(asked, hint):
+    with pytest.raises(ValidationError) as caught:
+        Secondary.model_validate(asked)
+    (problem,) = caught.value.errors()
+    error = problem["ctx"]["error"]
+    assert error.at == ("max",)
+    assert hint in error.hint
 
 
 def test_an_ensemble_is_no_small_model():

@@ -65,9 +65,9 @@ class Objective(SpecModel):
     )
     secondary: Secondary | None = field(
         Effect.RETRAIN,
-        "Prefer a smaller model to one that is hardly better.",
+        "Prefer a smaller or a quicker model to one that is hardly better.",
         None,
-        examples=[{"metric": "size"}],
+        examples=[{"metric": "size"}, {"metric": "latency", "max": "5ms"}],
     )
 
     @model_validator(mode="after")
