@@ -36,7 +36,7 @@ IN_PARTS = {"algorithms": XGBOOST, "distributed": {"search_rows": 1000, "parts":
 SEARCHED = {"limits": {"max_trials": 1}} | IN_PARTS
 
 
-def _table(rows: int = 4000) -> pa.Table:
+def _table(rows: int = 4000, scale: float = 1.0) -> pa.Table:
     draw = np.random.default_rng(3)
     a, b = draw.normal(size=rows), draw.normal(size=rows)
     said = a + 0.5 * b + draw.normal(size=rows) * 0.5
@@ -45,15 +45,15 @@ def _table(rows: int = 4000) -> pa.Table:
             "a": a,
             "b": [None if i % 9 == 0 else float(v) for i, v in enumerate(b)],
             "c": draw.choice(["u", "v", "w"], rows).tolist(),
-            "number": said,
+            "number": said * scale,
             "two": np.where(said > 0.4, "yes", "no").tolist(),
             "three": np.digitize(said, [-1.5, 1]).astype(str).tolist(),
         }
     )
 
 
-def _lab(folder: Path, target: str = "two", **features: Any) -> Lab:
-    table = _table()
+def _lab(folder: Path, target: str = "two", scale: float = 1.0, **features: Any) -> Lab:
+    table = _table(scale=scale)
     made = Lab(
         folder,
         table.drop_columns([name for name in ("number", "two", "three") if name != target]),
@@ -102,6 +102,20 @@ def test_it_comes_close_to_a_fit_of_all_rows_at_once(
         lab.fit(algorithms=XGBOOST, **weights)
     sample = _said(lab)
     assert np.abs(said - whole).mean() < np.abs(sample - whole).mean() / 2
+
+
+def test_a_target_of_small_numbers_is_learned_as_well(tmp_path: Path) -> None:
+    """xgboost makes no split that gains less than a millionth."""
+    said = []
+    for scale in (1.0, 2.0**-13):
+        folder = tmp_path / str(scale)
+        folder.mkdir()
+        lab = _lab(folder, "number", scale)
+        lab.search(**SEARCHED)
+        lab.fit(**IN_PARTS)
+        said.append(_said(lab) / scale)
+    assert said[0].std() > 0.5
+    assert said[1] == pytest.approx(said[0], abs=0.02)
 
 
 def test_no_process_reads_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,8 @@ class Setting:
     """What is the same for every fit of a search. `metric` is the primary one, empty where nobody has named one.
 
     `watch` is for algorithms with ROUNDS: with validation rows they call it after each round with the loss they stop
-    early by, and stop when it says so.
+    early by, and stop when it says so. `target_variance` is that of a number among the rows of the sample, for fits in
+    parts, none of which sees all rows.
     """
 
     task: str
@@ -63,6 +64,7 @@ class Setting:
     threads: int
     metric: str = ""
     watch: Watch = never_stop
+    target_variance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ def fit_in_parts(
         preprocessor=preprocessing.encode(fitted),
         signature=msgspec.to_builtins(rows.signature),
         class_weights=weights,
+        target_variance=float(rows.codes.var()) if rows.signature.task == "regression" else None,
     )
     arrays = {SAMPLE: matrix, NUMBERS: spread(pieces.rows, block.search_rows, seed)}
     done = _attempted(task, pieces, file, arrays, address, context)

@@ -59,6 +59,7 @@ class Task(msgspec.Struct, frozen=True):
     preprocessor: bytes
     signature: dict[str, Any]
     class_weights: tuple[float, ...] | None
+    target_variance: float | None = None
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -234,7 +235,7 @@ def _fitted(
     algorithm = Algorithms.model_validate({task.algorithm: task.settings}).listed()[task.algorithm]
     signature_task, classes = task.signature["task"], len(task.signature.get("classes", ()))
     # One thread for each rank: how many cores a worker has changes nothing in the result.
-    setting = Setting(signature_task, classes, task.seed, 1)
+    setting = Setting(signature_task, classes, task.seed, 1, target_variance=task.target_variance)
     # Ranks are ordered by this name.
     collective.init(**where, dmlc_task_id=f"{part.rank:06d}", dmlc_timeout=_FOREVER)
     try:

@@ -118,11 +118,8 @@ class Xgboost(Algorithm):
                 path=("training", "algorithms", "xgboost"),
             ) from error
 
-        settings, measure = _settings(params, setting)
-        scale = _scale(rows, setting)
-        for name in _IN_UNITS_OF_THE_LOSS:
-            if name in settings:
-                settings[name] = settings[name] * scale
+        scale = _scale(float(rows.target.var()) if setting.task == "regression" else None)
+        settings, measure = _settings(params, setting, scale)
         train = _quantiles(rows, setting.threads, None, scale)
         rounds = int(params.get("rounds", params["n_estimators"]))
         if validation is None:
@@ -161,19 +158,20 @@ class Xgboost(Algorithm):
                 if batch is None:
                     return False
                 rows = batch()
-                input_data(data=rows.matrix, label=rows.target, weight=rows.weights)
+                input_data(data=rows.matrix, label=rows.target, weight=_scaled(rows, scale))
                 return True
 
             def reset(self) -> None:
                 self._left = iter(batches)
 
-        settings, _ = _settings(params, setting)
+        scale = _scale(setting.target_variance)
+        settings, _ = _settings(params, setting, scale)
         train = xgboost.QuantileDMatrix(Iterator(), nthread=setting.threads)
         return xgboost.train(settings, train, int(params.get("rounds", params["n_estimators"])))
 
 
-def _settings(params: Mapping[str, Any], setting: Setting) -> tuple[dict[str, Any], str]:
-    """What xgboost is told, and the measure it stops early by."""
+def _settings(params: Mapping[str, Any], setting: Setting, scale: float) -> tuple[dict[str, Any], str]:
+    """What xgboost is told when its loss is scaled, and the measure it stops early by."""
     objective, measure = _OBJECTIVES[setting.task]
     settings = {name: value for name, value in params.items() if name not in ("n_estimators", "rounds")} | {
         "objective": objective,
@@ -185,27 +183,32 @@ def _settings(params: Mapping[str, Any], setting: Setting) -> tuple[dict[str, An
     }
     if setting.task == "multiclass":
         settings["num_class"] = setting.classes
+    for name in _IN_UNITS_OF_THE_LOSS:
+        if name in settings:
+            settings[name] = settings[name] * scale
     return settings, measure
 
 
-def _scale(rows: Rows, setting: Setting) -> float:
+def _scale(variance: float | None) -> float:
     """What the loss of a target of small numbers is multiplied by: xgboost makes no split that gains less than 1e-6."""
-    if setting.task != "regression":
-        return 1.0
-    variance = float(rows.target.var())
-    return 1.0 / variance if 0.0 < variance < _SMALL_VARIANCE else 1.0
+    return 1.0 / variance if variance is not None and 0.0 < variance < _SMALL_VARIANCE else 1.0
+
+
+def _scaled(rows: Rows, scale: float) -> Any:
+    """The weights of rows whose loss is scaled; None where all weigh one."""
+    import numpy as np
+
+    if scale == 1.0:
+        return rows.weights
+    return np.full(len(rows.target), scale) if rows.weights is None else rows.weights * scale
 
 
 def _quantiles(rows: Rows, threads: int, reference: Any, scale: float) -> Any:
     """The rows in xgboost's own form, built once and used for every trial on them."""
-    import numpy as np
     import xgboost
 
     if "xgboost" not in rows.cache:
-        weights = rows.weights
-        if scale != 1.0:
-            weights = np.full(len(rows.target), scale) if weights is None else weights * scale
         rows.cache["xgboost"] = xgboost.QuantileDMatrix(
-            rows.matrix, rows.target, weight=weights, nthread=threads, ref=reference
+            rows.matrix, rows.target, weight=_scaled(rows, scale), nthread=threads, ref=reference
         )
     return rows.cache["xgboost"]
