@@ -12,9 +12,12 @@ import pytest
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.ml.design import Design
+from tenure.ml.intervals import Margins
 from tenure.ml.metrics import baseline, metric, score
+from tenure.ml.postprocessing import Postprocessing
 from tenure.ml.predictions import Predictions
-from tenure.ml.predictor import Predictor, load, predict_matrix, save
+from tenure.ml.predictor import Predictor, Quantiles, load, predict_matrix, save
+from tenure.ml.predictor_files import FILES
 from tenure.ml.preprocessor import preprocessor
 from tenure.ml.signature import InputColumn, Signature
 from tenure.ml.treatments import default_recipe
@@ -111,6 +114,37 @@ def test_equal_seeds_give_equal_files_and_files_give_equal_predictions(name, tas
     assert np.array_equal(before.labels, after.labels)
     if task != "regression":
         assert np.array_equal(before.probabilities, after.probabilities)
+
+
+QUANTILES = [name for name, algorithm in EVERY.items() if algorithm.QUANTILES]
+
+
+@pytest.mark.parametrize("name", QUANTILES)
+def test_quantiles_are_those_of_the_target(name):
+    """The share of rows below an estimated quantile is the quantile, where rows vary little and where they vary much;
+    and the files of a predictor have both."""
+    rows = 4000
+    x = np.random.default_rng(1).uniform(0, 1, (rows, FEATURES))
+    y = x[:, 0] + (0.2 + x[:, 1]) * np.random.default_rng(2).normal(size=rows)
+    learned = Rows(x[:3000], y[:3000])
+    setting, params = _setting("regression"), EVERY[name].start() | {"rounds": 60, "learning_rate": 0.1}
+    ends = []
+    for quantile in (0.1, 0.9):
+        fit = EVERY[name].fit(params, learned, dataclasses.replace(setting, quantile=quantile), None)
+        said = predict_matrix(fit.estimator, x[3000:], _signature("regression")).labels
+        for half in (x[3000:, 1] < 0.5, x[3000:, 1] >= 0.5):
+            assert np.mean(y[3000:][half] <= said[half]) == pytest.approx(quantile, abs=0.06)
+        ends.append(fit.estimator)
+    recipe = default_recipe(_signature("regression").inputs)
+    prepared = preprocessor(recipe).fit(Design({f"x{i}": x[:, i] for i in range(FEATURES)}, rows))
+    mean = EVERY[name].fit(params, learned, setting, None).estimator
+    made = Predictor(recipe, _signature("regression"), prepared, mean, None,
+                     Postprocessing(margins=Margins(0.8, -0.1, 0.2)), Quantiles(*ends))  # fmt: skip
+    one, two = (predictor.predict_matrix(x[3000:]) for predictor in (made, load(save(made))))
+    assert (one.interval.low < one.interval.high).all()
+    assert np.array_equal(one.interval.low, two.interval.low)
+    assert np.array_equal(one.interval.high, two.interval.high)
+    assert set(save(made)) <= set(FILES)
 
 
 @pytest.mark.parametrize(("name", "task"), CLAIMED)

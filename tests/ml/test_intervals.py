@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenure.ml.intervals import coverage, fit_intervals, rows_needed
+from tenure.ml.intervals import Margins, coverage, fit_intervals, fit_margins, rows_needed, tails
 
 
 def _rows(rows: int, seed: int, *, widening: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -73,3 +73,38 @@ def test_equal_predictions_are_one_band():
     truth = np.random.default_rng(0).normal(size=200)
     intervals = fit_intervals(np.full(200, 3.0), truth, 0.9, 5)
     assert len(intervals.above) == len(intervals.edges) + 1 == 1
+
+
+@pytest.mark.parametrize("shift", [-0.7, 0.0, 2.0])
+def test_margins_make_bad_quantiles_hold_the_truth(shift):
+    """Whatever is wrong with the quantiles, rows like those of the margins are covered as often as was asked for."""
+    found = []
+    for seed in range(300):
+        predicted, truth = _rows(60, seed, widening=True)
+        margins = fit_margins(predicted - shift, predicted + 1 + shift, truth, 0.8)
+        fresh, happened = _rows(400, 10_000 + seed, widening=True)
+        found.append(coverage(*margins.around(fresh - shift, fresh + 1 + shift, fresh), happened))
+    assert 0.79 <= np.mean(found) <= 0.8 + 2 / 61 + 0.01
+
+
+def test_margins_of_true_quantiles_are_small_and_keep_their_shape():
+    predicted, truth = _rows(20_000, 3, widening=True)
+    low, high = (
+        predicted + (0.2 + predicted) * (-np.log(1 - quantile) - 1) for quantile in tails(0.9)
+    )  # of an exponential distribution
+    margins = fit_margins(low, high, truth, 0.9)
+    assert abs(margins.below) < 0.02
+    assert abs(margins.above) < 0.5
+    assert coverage(*margins.around(low, high, predicted), truth) == pytest.approx(0.9, abs=0.003)
+
+
+def test_quantiles_that_cross_still_have_the_prediction_between_them():
+    margins = Margins(0.9, 0.5, -0.5)
+    low, high = margins.around(np.array([1.0, 1.0]), np.array([3.0, 1.2]), np.array([9.0, 1.1]))
+    assert low.tolist() == pytest.approx([1.5, 0.7])
+    assert high.tolist() == pytest.approx([9.0, 1.5])
+    assert fit_margins(low, high, low, 0.9) is None
+
+
+def test_the_tails_leave_half_of_the_rest_on_each_side():
+    assert tails(0.9) == pytest.approx((0.05, 0.95))

@@ -1,9 +1,10 @@
-"""Prediction intervals from out-of-fold errors, for any regression (split conformal prediction; Vovk et al. 2005).
+"""Prediction intervals from out-of-fold errors: around the prediction of any regression (split conformal prediction;
+Vovk et al. 2005), or around two estimated quantiles (conformalized quantile regression; Romano et al. 2019).
 
-The error that a share of the rows does not exceed is added to a prediction. For rows that come as those of the
-training part did, an interval holds the truth at least as often as `confidence` says where the errors are those of
-the model that answers. Here they come from the models of the folds, which learned from fewer rows; so the coverage is
-near that, and the evaluation measures it on the test part.
+The error that a share of the rows does not exceed is added to a prediction, or to a quantile. For rows that come as
+those of the training part did, an interval holds the truth at least as often as `confidence` says where the errors are
+those of the model that answers. Here they come from the models of the folds, which learned from fewer rows; so the
+coverage is near that, and the evaluation measures it on the test part.
 """
 
 from __future__ import annotations
@@ -32,6 +33,25 @@ class Intervals(msgspec.Struct, frozen=True):
         """The low and the high end (rows,) of each prediction (rows,)."""
         band = np.searchsorted(np.array(self.edges), predicted, side="right")
         return predicted + np.array(self.below)[band], predicted + np.array(self.above)[band]
+
+
+class Margins(msgspec.Struct, frozen=True):
+    """What is added to two estimated quantiles, so that they hold the truth as often as `confidence` says."""
+
+    confidence: float
+    below: float
+    above: float
+
+    def around(self, low: Floats, high: Floats, predicted: Floats) -> tuple[Floats, Floats]:
+        """The low and the high end (rows,) from the quantiles (rows,) and the prediction (rows,), which always lies
+        between them: quantiles are estimated apart, and may cross."""
+        low, high = low + self.below, high + self.above
+        return np.minimum(np.minimum(low, high), predicted), np.maximum(np.maximum(low, high), predicted)
+
+
+def tails(confidence: float) -> tuple[float, float]:
+    """The two quantiles between which a share of `confidence` lies."""
+    return (1 - confidence) / 2, (1 + confidence) / 2
 
 
 def rows_needed(confidence: float) -> int:
@@ -68,6 +88,14 @@ def fit_intervals(predicted: Floats, truth: Floats, confidence: float, bands: in
             tuple(high for _, high in ends),
         )
     raise AssertionError("one band has all rows")
+
+
+def fit_margins(low: Floats, high: Floats, truth: Floats, confidence: float) -> Margins | None:
+    """Margins from quantiles (rows,) of rows that were not learned from, and their true values (rows,). None where
+    there are fewer than `rows_needed`."""
+    if len(truth) < rows_needed(confidence):
+        return None
+    return Margins(confidence, _ends(truth - low, confidence)[0], _ends(truth - high, confidence)[1])
 
 
 def coverage(low: Floats, high: Floats, truth: Floats) -> float:

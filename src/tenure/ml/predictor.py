@@ -6,6 +6,7 @@
     preprocessor.skops     one that was adopted with an estimator
     estimator.*            the fitted estimator, in the format of its kind: see `ml/estimators/`; an ensemble holds
                            its preprocessors as well
+    low.*, high.*          estimators of two quantiles, in the same format, where the model gives intervals from them
 
 An estimator that was fitted elsewhere takes the features as they are (`ml/feed.py`); it has a preprocessor only where
 one was adopted with it.
@@ -17,7 +18,7 @@ so the same model has the same digest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,9 +32,10 @@ from tenure.ml.design import Design, design
 from tenure.ml.ensemble import Ensemble
 from tenure.ml.estimators.registry import format_named, format_of, raw_predictions
 from tenure.ml.feed import Feed
+from tenure.ml.intervals import Floats
 from tenure.ml.postprocessing import NONE, Postprocessing
 from tenure.ml.predictions import Predictions, from_probabilities
-from tenure.ml.predictor_files import ADOPTED_PREPROCESSOR, FILES, PREDICTOR, PREPROCESSOR
+from tenure.ml.predictor_files import ADOPTED_PREPROCESSOR, FILES, HIGH, LOW, PREDICTOR, PREPROCESSOR
 from tenure.ml.recipe import Recipe
 from tenure.ml.signature import Signature
 
@@ -44,6 +46,8 @@ FORMAT = 4
 """What is written where there is postprocessing, which a version that reads format 3 alone would pass over."""
 PLAIN = 3
 """What is written where there is none."""
+WITH_QUANTILES = 5
+"""What is written where there are quantiles."""
 
 _ALONE = 20
 """Rows that are also looked at one by one."""
@@ -61,10 +65,19 @@ class Contents(msgspec.Struct, frozen=True, omit_defaults=True):
     feed: Feed | None = None
     preprocessed: bool = True
     postprocessing: Postprocessing = NONE
+    quantiles: bool = False
+
+
+class Quantiles(NamedTuple):
+    """Fitted estimators of a low and a high quantile, of the same kind and for the same features as the one beside."""
+
+    low: Any
+    high: Any
 
 
 class Predictor:
-    """A fitted model that answers: preprocessor and estimator with the recipe and signature they were made for.
+    """A fitted model that answers: preprocessor and estimator with the recipe and signature they were made for, and
+    estimators of two quantiles where its intervals come from them.
 
     The estimator gives class positions (0, 1, ...) or numbers; labels come from the signature, and follow from what
     `postprocessing` makes of the numbers. One that was fitted elsewhere comes with its `feed`, and with a preprocessor
@@ -79,6 +92,7 @@ class Predictor:
         estimator: Any,
         feed: Feed | None = None,
         postprocessing: Postprocessing = NONE,
+        quantiles: Quantiles | None = None,
     ) -> None:
         self.recipe = recipe
         self.signature = signature
@@ -86,11 +100,13 @@ class Predictor:
         self.estimator = estimator
         self.feed = feed
         self.postprocessing = postprocessing
+        self.quantiles = quantiles
 
     def predict(self, table: pa.Table) -> Predictions:
         """Predictions for rows with the raw input columns; other columns are ignored. Raises StageError."""
         if table.num_rows == 0:
-            return self.postprocessing.apply(_none(self.signature))
+            nothing = np.empty(0)
+            return self.postprocessing.apply(_none(self.signature), (nothing, nothing))
         if self.feed is None:
             return self.predict_matrix(self.matrix(table))
         try:
@@ -128,7 +144,8 @@ class Predictor:
     def predict_matrix(self, matrix: Any) -> Predictions:
         """Predictions for rows as `matrix` gives them."""
         outputs = () if self.feed is None else self.feed.outputs
-        return self.postprocessing.apply(predict_matrix(self.estimator, matrix, self.signature, outputs))
+        said = predict_matrix(self.estimator, matrix, self.signature, outputs)
+        return self.postprocessing.apply(said, quantiles_of(self.quantiles, matrix, self.signature))
 
 
 def predict_matrix(
@@ -144,6 +161,16 @@ def predict_matrix(
     if signature.task == "regression":
         return Predictions(np.asarray(raw, dtype=np.float64), None, ())
     return from_probabilities(raw, signature.classes)
+
+
+def quantiles_of(
+    quantiles: Quantiles | None, matrix: Any, signature: Signature
+) -> tuple[Floats, Floats] | None:
+    """The low and the high quantile (rows,) of preprocessed rows (rows, features), without margins."""
+    if quantiles is None:
+        return None
+    low, high = (np.asarray(raw_predictions(one, matrix, signature), dtype=np.float64) for one in quantiles)
+    return low, high
 
 
 def _none(signature: Signature) -> Predictions:
@@ -174,10 +201,14 @@ def save(predictor: Predictor) -> dict[str, bytes]:
     for item in used:
         libraries |= item.libraries()
     files[f"estimator.{kind.suffix}"] = kind.save(predictor.estimator)
+    if predictor.quantiles is not None:
+        for end, estimator in zip((LOW, HIGH), predictor.quantiles, strict=True):
+            files[f"{end}.{kind.suffix}"] = kind.save(estimator)
     # The very default is left out of the file; an equal value would not be.
     postprocessing = NONE if predictor.postprocessing == NONE else predictor.postprocessing
+    number = PLAIN if postprocessing is NONE else FORMAT
     contents = Contents(
-        PLAIN if postprocessing is NONE else FORMAT,
+        number if predictor.quantiles is None else WITH_QUANTILES,
         kind.name,
         predictor.recipe,
         predictor.signature,
@@ -185,6 +216,7 @@ def save(predictor: Predictor) -> dict[str, bytes]:
         predictor.feed,
         predictor.preprocessor is not None,
         postprocessing,
+        predictor.quantiles is not None,
     )
     files[PREDICTOR] = msgspec.json.encode(contents)
     return files
@@ -201,10 +233,10 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
         contents = msgspec.json.decode(_file(files, PREDICTOR), type=Contents)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StageError("not a predictor", f"{PREDICTOR}: {error}") from error
-    if contents.format not in (PLAIN, FORMAT):
+    if contents.format not in (PLAIN, FORMAT, WITH_QUANTILES):
         raise StageError(
             "the predictor has another format",
-            f"{PREDICTOR} has format {contents.format}, this version reads formats {PLAIN} and {FORMAT}",
+            f"{PREDICTOR} has format {contents.format}, this version reads formats {PLAIN} to {WITH_QUANTILES}",
             "use the version that wrote it, or train the model again with this one",
         )
     preprocessor: Any = None
@@ -221,6 +253,14 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
         )
     name = f"estimator.{kind.suffix}"
     estimator = kind.load(_file(files, name), name, threads)
+    quantiles = None
+    if contents.quantiles:
+        names = [f"{end}.{kind.suffix}" for end in (LOW, HIGH)]
+        quantiles = Quantiles(*(kind.load(_file(files, name), name, threads) for name in names))
+    elif contents.postprocessing.margins is not None:
+        raise StageError(
+            "not a predictor", f"{PREDICTOR}: it has margins for quantiles that it does not have"
+        )
     return Predictor(
         contents.recipe,
         contents.signature,
@@ -228,6 +268,7 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
         estimator,
         contents.feed,
         contents.postprocessing,
+        quantiles,
     )
 
 

@@ -13,5 +13,10 @@ CATBOOST = "estimator.cbm"
 ENSEMBLE = "estimator.zip"
 ESTIMATORS = (SKOPS_ESTIMATOR, BOOSTER, LIGHTGBM, CATBOOST, ENSEMBLE)
 """One of these, by the format of the estimator (`ml/estimators/`)."""
-FILES = (PREDICTOR, PREPROCESSOR, ADOPTED_PREPROCESSOR, *ESTIMATORS)
+LOW, HIGH = "low", "high"
+QUANTILES = tuple(
+    name.replace("estimator", end) for name in ESTIMATORS if name != ENSEMBLE for end in (LOW, HIGH)
+)
+"""Two estimators of quantiles beside it, in the same format, where a model gives intervals from them."""
+FILES = (PREDICTOR, PREPROCESSOR, ADOPTED_PREPROCESSOR, *ESTIMATORS, *QUANTILES)
 """Every file a predictor may have; a version keeps other artifacts beside them."""

@@ -30,6 +30,7 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn._loss.loss.HalfBinomialLoss",
     "sklearn._loss.loss.HalfMultinomialLoss",
     "sklearn._loss.loss.HalfSquaredError",
+    "sklearn._loss.loss.PinballLoss",
     # What adopted pipelines hold besides estimators: which columns were chosen, and two numbers of a sigmoid.
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.calibration._CalibratedClassifier",

@@ -187,12 +187,11 @@ class Server:
     def _metadata(self, name: str, version: str | None) -> Answer:
         endpoint = self._endpoint(name)
         live = _live(endpoint, version)
-        intervals = live.predictor.postprocessing.intervals if live else None
         document = model_metadata(
             name,
             live.signature if live else None,
             sorted(endpoint.shares),
-            intervals.confidence if intervals else None,
+            live.predictor.postprocessing.confidence if live else None,
         )
         document["parameters"] = _summary(endpoint)
         return _json(document, headers=[*endpoint.headers, _digest(endpoint)])

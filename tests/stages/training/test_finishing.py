@@ -276,6 +276,90 @@ def test_intervals_hold_the_truth_on_new_rows(numbers):
     assert widths[np.argmax(wide.column("a"))] > 1.5 * widths[np.argmin(wide.column("a"))]
 
 
+@pytest.fixture
+def boosted(tmp_path) -> Lab:
+    made = Lab(tmp_path, _numbers(rows=3000), "y")
+    made.remembers = True
+    made.make_features()
+    made.search(algorithms=BOOSTED, limits={"max_trials": 1})
+    return made
+
+
+BOOSTED = {"hist_gradient_boosting": {"search_space": {"max_iter": 40, "learning_rate": 0.1}}}
+
+
+def test_quantiles_are_wide_where_the_target_varies_much(boosted):
+    asked = {"algorithms": BOOSTED, "intervals": {"type": "quantile", "confidence": 0.8}}
+    output = boosted.fit(**asked)
+    assert {name.partition(".")[0] for name in output.artifacts} >= {"estimator", "low", "high"}
+    facts = output.value["intervals"]
+    assert (facts["type"], facts["rows"], "bands" in facts) == ("quantile", 2250, False)
+    fresh = _numbers(rows=4000, seed=2)
+    found, truth, a = (
+        _model(boosted).predict(fresh),
+        fresh.column("y").to_numpy(),
+        fresh.column("a").to_numpy(),
+    )
+    inside = (found.interval.low <= truth) & (truth <= found.interval.high)
+    assert found.interval.confidence == 0.8
+    widths = found.interval.high - found.interval.low
+    for part in (a < 2, a > 4):
+        assert inside[part].mean() == pytest.approx(0.8, abs=0.05)
+        # The spread of the target is known: it is normal with a standard deviation of a.
+        assert widths[part].mean() == pytest.approx(2 * 1.2816 * a[part].mean(), rel=0.15)
+    assert facts["width"] == pytest.approx(widths.mean(), rel=0.1)
+    # One width for all would cover too often where the target varies little.
+    boosted.fit(algorithms=BOOSTED, intervals={"type": "conformal", "confidence": 0.8})
+    even = _model(boosted).predict(fresh).interval
+    assert np.mean((even.low <= truth)[a < 2] & (truth <= even.high)[a < 2]) > 0.9
+
+
+def test_another_confidence_fits_other_quantiles_and_searches_nothing(boosted):
+    asked = {"algorithms": BOOSTED, "intervals": {"type": "quantile", "confidence": 0.8}}
+    first = boosted.fit(**asked)
+    again = boosted.fit(**asked)
+    assert (first.value["fitted_again"], again.value["fitted_again"]) == (True, False)
+    assert again.digest == first.digest
+    assert again.value["intervals"] == first.value["intervals"]
+    asked["intervals"]["confidence"] = 0.9
+    wider = boosted.fit(**asked)
+    assert wider.value["fitted_again"]
+    assert wider.value["intervals"]["width"] > first.value["intervals"]["width"]
+
+
+def test_margins_without_their_quantiles_are_refused(boosted):
+    output = boosted.fit(algorithms=BOOSTED, intervals={"type": "quantile"})
+    files = {name: boosted.artifacts.get(digest) for name, digest in output.artifacts.items()}
+    with pytest.raises(StageError, match="the predictor is incomplete"):
+        load({name: data for name, data in files.items() if not name.startswith("low.")})
+    contents = json.loads(files[PREDICTOR])
+    del contents["quantiles"]
+    with pytest.raises(StageError, match="not a predictor"):
+        load(files | {PREDICTOR: json.dumps(contents).encode()})
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"algorithms": {"ridge": {}, "lightgbm": {}}}, "ridge cannot estimate quantiles"),
+        ({"ensemble": {"type": "greedy"}}, "ensemble makes another"),
+        ({"distributed": {"search_rows": 1000, "parts": 2}}, "distributed makes another"),
+        ({"intervals": {"type": "quantile", "bands": 3}}, "already differ from row to row"),
+    ],
+)
+def test_what_cannot_have_quantiles_is_said_at_once(block, said):
+    with pytest.raises(ValidationError, match=said):
+        Training.model_validate({"algorithms": {"xgboost": {}}, "intervals": {"type": "quantile"}} | block)
+
+
+def test_the_plan_says_that_quantiles_are_fitted(boosted):
+    section = Training.model_validate({"algorithms": BOOSTED, "intervals": {"type": "quantile"}})
+    _, model = training.declare(Identity("lab", "active", metadata=None), section)
+    assert training.describe(model) == (
+        "fit the best trial and two quantiles on the whole training part, and once per fold to learn intervals"
+    )
+
+
 def test_too_few_rows_for_an_interval(tmp_path):
     made = Lab(tmp_path, _numbers(rows=24), "y")
     made.make_features()

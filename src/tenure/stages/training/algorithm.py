@@ -55,7 +55,8 @@ class Setting:
 
     `watch` is for algorithms with ROUNDS: with validation rows they call it after each round with the loss they stop
     early by, and stop when it says so. `target_variance` is that of a number among the rows of the sample, for fits in
-    parts, none of which sees all rows.
+    parts, none of which sees all rows. With a `quantile` an algorithm with QUANTILES estimates that of a number,
+    not its mean; there are no validation rows then.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Setting:
     metric: str = ""
     watch: Watch = never_stop
     target_variance: float | None = None
+    quantile: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Algorithm(SpecModel, ABC):
     may each see the other's half unfinished."""
     IN_PARTS: ClassVar[bool] = False
     """Whether it can be fitted to rows that no process holds all of: `fit_part`."""
+    QUANTILES: ClassVar[bool] = False
+    """Whether it estimates quantiles of a number: `Setting.quantile`."""
     VERSION: ClassVar[int] = 1
     """Raised when equal parameters, rows and seed would give another model than before."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tenure.ml.intervals import Intervals, Margins
     from tenure.ml.postprocessing import Postprocessing
     from tenure.ml.signature import Signature
     from tenure.stages.training.finishing import Calibrate, DecisionThreshold, PredictionIntervals
@@ -34,6 +35,15 @@ class Wanted:
         tuned = self.decision_threshold is not None and self.decision_threshold.type != "fixed"
         calibrated = self.calibration is not None and self.calibration.type != "none"
         return tuned or calibrated or self.intervals is not None
+
+    @property
+    def quantiles(self) -> tuple[float, float] | None:
+        """Those that are to be estimated beside the model; None where there are none."""
+        from tenure.ml.intervals import tails
+
+        if self.intervals is None or self.intervals.type != "quantile":
+            return None
+        return tails(self.intervals.confidence)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ def check(wanted: Wanted, signature: Signature) -> None:
 
 def learn(wanted: Wanted, found: OutOfFold | None, signature: Signature, seed: int) -> Learned:
     """Learn what is asked for. `found` may be None where nothing is to be learned. Raises StageError."""
+    from tenure.ml.intervals import Margins
     from tenure.ml.postprocessing import Postprocessing
 
     facts: dict[str, Any] = {}
@@ -94,11 +105,16 @@ def learn(wanted: Wanted, found: OutOfFold | None, signature: Signature, seed: i
         threshold, facts["decision_threshold"], curves["decision_threshold"] = _threshold(
             wanted.decision_threshold, wanted.value, said, positive
         )
-    intervals = None
+    intervals = margins = None
     if wanted.intervals is not None:
         assert found is not None
-        intervals, facts["intervals"] = _intervals(wanted.intervals, found)
-    return Learned(Postprocessing(calibration, threshold, intervals), facts, curves, tuple(remarks))
+        learned, facts["intervals"] = _intervals(wanted.intervals, found)
+        if isinstance(learned, Margins):
+            margins = learned
+        else:
+            intervals = learned
+    learned_all = Postprocessing(calibration, threshold, intervals, margins)
+    return Learned(learned_all, facts, curves, tuple(remarks))
 
 
 def _calibrated(wanted: Calibrate, found: OutOfFold, seed: int) -> tuple[Any, dict[str, Any], str]:
@@ -165,11 +181,19 @@ def _threshold(
     return choice.threshold, facts, list(choice.curve)
 
 
-def _intervals(wanted: PredictionIntervals, found: OutOfFold) -> tuple[Any, dict[str, Any]]:
-    from tenure.ml.intervals import coverage, fit_intervals, rows_needed
+def _intervals(wanted: PredictionIntervals, found: OutOfFold) -> tuple[Intervals | Margins, dict[str, Any]]:
+    from tenure.ml.intervals import coverage, fit_intervals, fit_margins, rows_needed
 
-    intervals = fit_intervals(found.said, found.truth, wanted.confidence, wanted.bands)
-    if intervals is None:
+    learned: Intervals | Margins | None
+    if found.quantiles is not None:
+        learned = margins = fit_margins(*found.quantiles, found.truth, wanted.confidence)
+        ends = None if margins is None else margins.around(*found.quantiles, found.said)
+        bands = {}
+    else:
+        learned = intervals = fit_intervals(found.said, found.truth, wanted.confidence, wanted.bands)
+        ends = None if intervals is None else intervals.around(found.said)
+        bands = {} if intervals is None else {"bands": len(intervals.above)}
+    if learned is None or ends is None:
         raise StageError(
             "too few rows for intervals",
             f"{len(found)} out-of-fold rows do not tell what {wanted.confidence:.0%} of the errors stay within; it "
@@ -177,11 +201,11 @@ def _intervals(wanted: PredictionIntervals, found: OutOfFold) -> tuple[Any, dict
             "add rows, or lower training.intervals.confidence",
             path=("training", "intervals"),
         )
-    low, high = intervals.around(found.said)
-    return intervals, {
+    low, high = ends
+    return learned, {
         "type": wanted.type,
         "confidence": wanted.confidence,
-        "bands": len(intervals.above),
+        **bands,
         "rows": len(found),
         "width": float((high - low).mean()),
         "coverage": coverage(low, high, found.truth),

@@ -96,6 +96,7 @@ class CatBoost(Algorithm):
     COST: ClassVar[float] = 5.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("catboost",)
+    QUANTILES: ClassVar[bool] = True
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -110,7 +111,7 @@ class CatBoost(Algorithm):
             ) from error
 
         rounds = int(params.get("rounds", params["n_estimators"]))
-        loss = _LOSSES[setting.task]
+        loss = _LOSSES[setting.task] if setting.quantile is None else f"Quantile:alpha={setting.quantile}"
         settings = {
             name: value for name, value in params.items() if name not in ("n_estimators", "rounds")
         } | {

@@ -69,8 +69,11 @@ class DecisionThreshold(SpecModel):
 class PredictionIntervals(SpecModel):
     """Two numbers around each prediction of a number, between which the truth is expected."""
 
-    type: Literal["conformal"] = field(
-        Effect.ADJUST, "From the errors of out-of-fold predictions; works with every algorithm."
+    type: Literal["conformal", "quantile"] = field(
+        Effect.ADJUST,
+        "`conformal` adds the errors of out-of-fold predictions to each prediction; works with every algorithm. "
+        "`quantile` fits two more models that estimate the ends themselves, so that intervals are wide where the "
+        "target varies much, and corrects them out of fold; only for algorithms that can.",
     )
     confidence: float = field(
         Effect.ADJUST, "The share of rows whose truth should lie inside.", 0.9, ge=0.5, le=0.99
@@ -78,8 +81,18 @@ class PredictionIntervals(SpecModel):
     bands: int = field(
         Effect.ADJUST,
         "Groups of rows by the size of their prediction, each with errors of its own: with 1 all intervals have the "
-        "same width. There are fewer where a group would have too few rows.",
+        "same width. There are fewer where a group would have too few rows. Only with `conformal`.",
         1,
         ge=1,
         le=20,
     )
+
+    @model_validator(mode="after")
+    def _bands_of_errors(self) -> Self:
+        if self.type == "quantile" and self.bands > 1:
+            raise FieldProblem(
+                "quantiles already differ from row to row",
+                at=("bands",),
+                hint="remove bands, or type: conformal",
+            )
+        return self

@@ -47,7 +47,13 @@ def fit_winner(asked: Asked, address: str, context: StageContext) -> Output:
 
     bare = fitted.predictor
     predictor = Predictor(
-        bare.recipe, bare.signature, bare.preprocessor, bare.estimator, None, learned.postprocessing
+        bare.recipe,
+        bare.signature,
+        bare.preprocessor,
+        bare.estimator,
+        None,
+        learned.postprocessing,
+        bare.quantiles,
     )
     files = save(predictor)
     again = load(files)

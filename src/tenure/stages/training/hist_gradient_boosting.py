@@ -72,6 +72,7 @@ class HistGradientBoosting(Algorithm):
     FORM: ClassVar[Form] = "tree"
     COST: ClassVar[float] = 4.0
     ROUNDS: ClassVar[str | None] = "max_iter"
+    QUANTILES: ClassVar[bool] = True
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -91,6 +92,8 @@ class HistGradientBoosting(Algorithm):
             early_stopping=False,
             random_state=setting.seed,
         )
+        if setting.quantile is not None:
+            estimator.set_params(loss="quantile", quantile=setting.quantile)
         empty = np.isnan(rows.matrix).all(axis=0)
         # It cannot bin a column without any value; a constant one is never split on, so both mean the same.
         matrix = np.where(empty, 0.0, rows.matrix) if empty.any() else rows.matrix

@@ -114,6 +114,7 @@ class LightGbm(Algorithm):
     COST: ClassVar[float] = 2.0
     ROUNDS: ClassVar[str | None] = "n_estimators"
     PACKAGES: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    QUANTILES: ClassVar[bool] = True
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -142,6 +143,8 @@ class LightGbm(Algorithm):
         }
         if setting.task == "multiclass":
             settings["num_class"] = setting.classes
+        if setting.quantile is not None:
+            settings |= {"objective": "quantile", "metric": "quantile", "alpha": setting.quantile}
         train = _binned(rows, setting.threads, None)
         rounds = int(params.get("rounds", params["n_estimators"]))
         if validation is None:

@@ -7,13 +7,13 @@ out-of-fold predictions, and nothing is fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, Interrupted, StageError
 from tenure.core.events import StepProgress
-from tenure.stages.training.algorithm import Rows
+from tenure.stages.training.algorithm import Rows, Setting
 from tenure.stages.training.answers import Wanted
 from tenure.stages.training.candidate import Candidate
 from tenure.stages.training.ensembling import GreedyEnsemble, greedy, leading
@@ -24,7 +24,7 @@ from tenure.stages.training.weighting import ClassWeights, Sampling, weighted
 
 if TYPE_CHECKING:
     from tenure.ml.predictions import Predictions
-    from tenure.ml.predictor import Predictor
+    from tenure.ml.predictor import Predictor, Quantiles
     from tenure.stages.base import StageContext
     from tenure.stages.training.distributed import Distributed
     from tenure.stages.training.section import CrossValidation
@@ -179,22 +179,40 @@ def fit(candidate: Candidate, rows: TrainingRows, asked: Asked) -> Predictor:
     algorithm = candidate.algorithm
     preprocessor, matrix = fit_preprocessor(rows, np.arange(rows.design.rows), algorithm.FORM, asked.seed)
     train = _weighted(Rows(matrix, rows.codes), rows, asked)
-    fitted = algorithm.fit(candidate.params, train, rows.setting(asked.seed), None)
-    return Predictor(rows.recipe, rows.signature, preprocessor, fitted.estimator)
+    setting = rows.setting(asked.seed)
+    fitted = algorithm.fit(candidate.params, train, setting, None)
+    quantiles = _quantiles(candidate, train, setting, asked)
+    return Predictor(rows.recipe, rows.signature, preprocessor, fitted.estimator, quantiles=quantiles)
+
+
+def _quantiles(candidate: Candidate, train: Rows, setting: Setting, asked: Asked) -> Quantiles | None:
+    """Estimators of the quantiles that are asked for, with the parameters of the candidate."""
+    from tenure.ml.predictor import Quantiles
+
+    if asked.wanted.quantiles is None:
+        return None
+    low, high = (
+        candidate.algorithm.fit(candidate.params, train, replace(setting, quantile=quantile), None).estimator
+        for quantile in asked.wanted.quantiles
+    )
+    return Quantiles(low, high)
 
 
 def _out_of_fold(candidate: Candidate, rows: TrainingRows, asked: Asked, context: StageContext) -> OutOfFold:
-    from tenure.ml.predictor import predict_matrix
+    from tenure.ml.predictor import predict_matrix, quantiles_of
 
     algorithm, setting = candidate.algorithm, rows.setting(asked.seed)
     cut, _ = cut_folds(rows, asked.cross_validation, asked.seed)
 
-    def predicted(fold: PreparedFold) -> Predictions:
+    def predicted(fold: PreparedFold) -> tuple[Predictions, Any]:
         if context.stopping():
             raise Interrupted("stopped while the model was fitted; the search is kept")
         # Without validation rows, as the final fit: what stops early by them is too sure of them.
-        fit = algorithm.fit(candidate.params, _weighted(fold.train, rows, asked), setting, None)
-        return predict_matrix(fit.estimator, fold.validation.matrix, rows.signature)
+        train, judged = _weighted(fold.train, rows, asked), fold.validation.matrix
+        fit = algorithm.fit(candidate.params, train, setting, None)
+        quantiles = _quantiles(candidate, train, setting, asked)
+        said = predict_matrix(fit.estimator, judged, rows.signature)
+        return said, quantiles_of(quantiles, judged, rows.signature)
 
     prepared = (prepared_fold(rows, train, test, algorithm.FORM, asked.seed) for train, test in cut)
     return out_of_fold(prepared, predicted)
@@ -216,6 +234,8 @@ def _key(asked: Asked, candidates: Sequence[Candidate], context: StageContext) -
     about: list[Any] = [asked.version, asked.seed, asked.class_weights, _plain(asked.sampling), together]
     if asked.distributed is not None:
         about.append(_plain(asked.distributed))
+    if asked.wanted.quantiles is not None:
+        about.append({"quantiles": asked.wanted.quantiles})
     return digest([about, inputs, chosen])
 
 
@@ -240,7 +260,7 @@ def _kept_predictor(key: str, context: StageContext) -> Predictor | None:
         kept = load_recorded(previous.artifacts, context.artifacts)
     except (ArtifactError, StageError):
         return None
-    return Predictor(kept.recipe, kept.signature, kept.preprocessor, kept.estimator)
+    return Predictor(kept.recipe, kept.signature, kept.preprocessor, kept.estimator, quantiles=kept.quantiles)
 
 
 def _kept_predictions(folds: str, rows: TrainingRows, context: StageContext) -> OutOfFold | None:

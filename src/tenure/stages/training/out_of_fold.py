@@ -21,34 +21,48 @@ if TYPE_CHECKING:
     from tenure.ml.signature import Signature
     from tenure.stages.training.preparation import PreparedFold
 
+    Quantiles = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
+
+_ENDS = ("low", "high")
+
 
 @dataclass(frozen=True)
 class OutOfFold:
     """Predictions and truth, fold after fold.
 
     `said` are probabilities (rows, classes) or numbers (rows,), `truth` class positions or numbers (rows,), and `fold`
-    the number of the fold of each row.
+    the number of the fold of each row. `quantiles` (rows,) each, where the model has some.
     """
 
     said: npt.NDArray[np.float64]
     truth: npt.NDArray[Any]
     fold: npt.NDArray[np.int64]
+    quantiles: Quantiles = None
 
     def __len__(self) -> int:
         return len(self.truth)
 
 
-def out_of_fold(folds: Iterable[PreparedFold], predicted: Callable[[PreparedFold], Predictions]) -> OutOfFold:
+def out_of_fold(
+    folds: Iterable[PreparedFold],
+    predicted: Callable[[PreparedFold], tuple[Predictions, Quantiles]],
+) -> OutOfFold:
     """Predict the validation rows of each fold. `predicted` fits to the rows to learn from, and says what follows."""
     import numpy as np
 
-    said, truth, number = [], [], []
+    said, truth, number, quantiles = [], [], [], []
     for position, fold in enumerate(folds):
-        found = predicted(fold)
+        found, ends = predicted(fold)
+        if ends is not None:
+            quantiles.append(ends)
         said.append(found.labels.astype(np.float64) if found.probabilities is None else found.probabilities)
         truth.append(fold.validation.target)
         number.append(np.full(len(fold.validation.target), position))
-    return OutOfFold(np.concatenate(said), np.concatenate(truth), np.concatenate(number))
+    low_high = None
+    if quantiles:
+        low, high = (np.concatenate(one) for one in zip(*quantiles, strict=True))
+        low_high = low, high
+    return OutOfFold(np.concatenate(said), np.concatenate(truth), np.concatenate(number), low_high)
 
 
 def together(found: Sequence[OutOfFold], shares: Sequence[float]) -> OutOfFold:
@@ -63,13 +77,16 @@ def together(found: Sequence[OutOfFold], shares: Sequence[float]) -> OutOfFold:
 
 
 def encode(found: OutOfFold) -> bytes:
-    """As Parquet: `fold`, `truth`, and `prediction` or `p0`, `p1`, ... in the order of the classes."""
+    """As Parquet: `fold`, `truth`, and `prediction` (with `low` and `high`) or `p0`, `p1`, ... in the order of the
+    classes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = {"fold": pa.array(found.fold), "truth": pa.array(found.truth)}
     if found.said.ndim == 1:
         columns["prediction"] = pa.array(found.said)
+        if found.quantiles is not None:
+            columns |= {name: pa.array(ends) for name, ends in zip(_ENDS, found.quantiles, strict=True)}
     else:
         columns |= {f"p{k}": pa.array(found.said[:, k]) for k in range(found.said.shape[1])}
     sink = io.BytesIO()
@@ -89,6 +106,10 @@ def decode(data: bytes, signature: Signature) -> OutOfFold:
             said = table.column("prediction").to_numpy()
         else:
             said = np.column_stack([table.column(f"p{k}").to_numpy() for k in range(len(signature.classes))])
-        return OutOfFold(said, table.column("truth").to_numpy(), table.column("fold").to_numpy())
+        low_high = None
+        if set(_ENDS) <= set(table.column_names):
+            low, high = (table.column(name).to_numpy() for name in _ENDS)
+            low_high = low, high
+        return OutOfFold(said, table.column("truth").to_numpy(), table.column("fold").to_numpy(), low_high)
     except (pa.ArrowInvalid, KeyError) as error:
         raise StageError("the out-of-fold predictions cannot be read", str(error)) from error

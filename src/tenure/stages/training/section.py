@@ -244,7 +244,7 @@ class Training(SpecModel):
         Effect.ADJUST,
         "Prediction intervals for a target that is a number.",
         None,
-        examples=[{"type": "conformal", "confidence": 0.9}],
+        examples=[{"type": "conformal", "confidence": 0.9}, {"type": "quantile", "confidence": 0.8}],
     )
     warm_start: bool = field(
         Effect.RETRAIN,
@@ -283,7 +283,27 @@ class Training(SpecModel):
             )
         if self.distributed is not None:
             self._can_be_distributed()
+        if self.intervals is not None and self.intervals.type == "quantile":
+            self._has_quantiles()
         return self
+
+    def _has_quantiles(self) -> None:
+        for name, algorithm in self.algorithms.listed().items():
+            if not algorithm.QUANTILES:
+                able = [other for other, kind in Algorithms.kinds().items() if kind.QUANTILES]
+                raise FieldProblem(
+                    f"{name} cannot estimate quantiles, which training.intervals asks for",
+                    at=("algorithms", name),
+                    hint=f"choose {', '.join(able[:-1])} or {able[-1]}, or set intervals.type to conformal",
+                )
+        for name in ("ensemble", "distributed"):
+            if getattr(self, name) is not None:
+                raise FieldProblem(
+                    "the quantiles of training.intervals are fitted beside one model that has seen all rows, and "
+                    f"{name} makes another",
+                    at=(name,),
+                    hint=f"remove {name}, or set intervals.type to conformal",
+                )
 
     def _can_be_distributed(self) -> None:
         for name, algorithm in self.algorithms.listed().items():
@@ -328,6 +348,8 @@ def _describe_model(block: Mapping[str, Any]) -> str:
             "whole training part"
         )
     said = "fit the best trial on the whole training part"
+    if block.get("intervals", {}).get("type") == "quantile":
+        said = "fit the best trial and two quantiles on the whole training part"
     if "distributed" in block:
         said += f" in {block['distributed']['parts']} parts"
     learned = [

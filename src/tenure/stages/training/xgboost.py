@@ -105,6 +105,7 @@ class Xgboost(Algorithm):
     VERSION: ClassVar[int] = 2
     PACKAGES: ClassVar[tuple[str, ...]] = ("xgboost-cpu", "xgboost")
     IN_PARTS: ClassVar[bool] = True
+    QUANTILES: ClassVar[bool] = True
 
     def fit(self, params: Mapping[str, Any], rows: Rows, setting: Setting, validation: Rows | None) -> Fit:
         """Boost. With validation rows and early stopping, `learned` has the best number of rounds."""
@@ -183,6 +184,9 @@ def _settings(params: Mapping[str, Any], setting: Setting, scale: float) -> tupl
     }
     if setting.task == "multiclass":
         settings["num_class"] = setting.classes
+    if setting.quantile is not None:
+        settings |= {"objective": "reg:quantileerror", "quantile_alpha": setting.quantile}
+        del settings["eval_metric"]
     for name in _IN_UNITS_OF_THE_LOSS:
         if name in settings:
             settings[name] = settings[name] * scale

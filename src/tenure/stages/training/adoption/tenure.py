@@ -94,6 +94,7 @@ class AdoptTenure(Kind):
             loaded.estimator,
             loaded.feed,
             loaded.postprocessing,
+            loaded.quantiles,
         )
         name = type(loaded.estimator).__name__
         return Opened(predictor, "xgboost" if name == "Booster" else name, notes=(origin,) if origin else ())
