@@ -120,7 +120,8 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         connection.register("given", table)
         connection.execute(f"CREATE TABLE {_VIEW} AS SELECT * FROM given")
         every = max(1, table.num_rows // _MOST_SCORED)
-        connection.execute(f"CREATE VIEW {_SOME} AS SELECT * FROM {_VIEW} WHERE rowid % {every} = 0")
+        # A table: every question about one column would bind all columns of a view.
+        connection.execute(f"CREATE TABLE {_SOME} AS SELECT * FROM {_VIEW} WHERE rowid % {every} = 0")
         facts = facts_of(connection, _VIEW, table)
         chosen = choose(facts, table, target)
         timestamp, timestamp_why = _event_time(facts, chosen.name)

@@ -19,7 +19,9 @@ from tenure.stages.data.lookup import Where
 if TYPE_CHECKING:
     from tenure.ml.signature import ColumnType
 
-_SAMPLE = 2000
+_FIRST, _SAMPLE = 50, 2000
+_TRIED_AT_ONCE = 120
+"""Types tried in one query on a sample: planning thousands takes longer than trying them."""
 _LOOKED_AT = 100_000
 _MOSTLY = 0.9
 _MISFIT = "a value does not fit"
@@ -43,13 +45,16 @@ def typed(
     """
     import duckdb
 
-    sample = f"(SELECT * FROM {scan} LIMIT {_SAMPLE})"
     free = {
         n: list(GUESSED if guesses is None else guesses[name])
         for n, name in enumerate(names)
         if name not in types
     }
-    possible, known, rows = _possible(engine, sample, free, writing)
+    sample = engine.write(f"SELECT * FROM {scan} LIMIT {_SAMPLE}")
+    # Most types do not survive a few rows, and need not be tried on the others.
+    first, _, _ = _possible(engine, f"(SELECT * FROM {sample} LIMIT {_FIRST})", free, writing, _TRIED_AT_ONCE)
+    possible, known, rows = _possible(engine, sample, first, writing, _TRIED_AT_ONCE)
+    engine.query(f"DROP TABLE {sample}")
     if rows == _SAMPLE:
         # A column without a value in the sample may be anything: it is looked through before it is read.
         unseen = {n: kinds for n, kinds in possible.items() if not known[n]}
@@ -103,15 +108,43 @@ def notes_on(table: Table) -> list[str]:
 
 
 def _possible(
-    engine: Engine, source: str, free: Mapping[int, list[ColumnType]], writing: Writing
+    engine: Engine,
+    source: str,
+    free: Mapping[int, list[ColumnType]],
+    writing: Writing,
+    at_once: int | None = None,
 ) -> tuple[dict[int, list[ColumnType]], dict[int, int], int]:
-    """Which of the types in `free` every value of a column looks like, how many values each has, and the rows."""
-    items = ["count(*)", *(f"count(c{n})" for n in free)]
-    items += [f"count(*) FILTER ({looks_like(f'c{n}', kind, writing)})" for n in free for kind in free[n]]
-    found = iter(engine.query(f"SELECT {', '.join(items)} FROM {source}")[0])
-    rows = next(found)
-    known = {n: next(found) for n in free}
-    return {n: [kind for kind in kinds if next(found) == known[n]] for n, kinds in free.items()}, known, rows
+    """Which of the types in `free` every value of a column looks like, how many values each has, and the rows.
+
+    All in one pass over the rows, or `at_once` types in each.
+    """
+    possible: dict[int, list[ColumnType]] = {}
+    known: dict[int, int] = {}
+    rows = 0
+    for columns in _parts(free, at_once):
+        items = ["count(*)", *(f"count(c{n})" for n in columns)]
+        items += [
+            f"count(*) FILTER ({looks_like(f'c{n}', kind, writing)})" for n in columns for kind in free[n]
+        ]
+        found = iter(engine.query(f"SELECT {', '.join(items)} FROM {source}")[0])
+        rows = next(found)
+        known |= {n: next(found) for n in columns}
+        possible |= {n: [kind for kind in free[n] if next(found) == known[n]] for n in columns}
+    return possible, known, rows
+
+
+def _parts(free: Mapping[int, list[ColumnType]], at_once: int | None) -> list[list[int]]:
+    """The columns in parts of about so many types; at least one part, which may be empty."""
+    parts: list[list[int]] = [[]]
+    room = at_once
+    for n, kinds in free.items():
+        if room is not None:
+            if parts[-1] and room < len(kinds):
+                parts.append([])
+                room = at_once or 0
+            room -= len(kinds)
+        parts[-1].append(n)
+    return parts
 
 
 def _chosen(
