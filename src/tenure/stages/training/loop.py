@@ -313,8 +313,8 @@ class Loop:
     def _told_score(self, trial: Trial) -> float | None:
         """What the sampler learns of a trial: its score, or the one to expect of it when it was given up. One that was
         given up before its first fold ended is as bad as the worst that is known."""
-        if trial.status == "failed":
-            return None
+        if trial.status == "failed" or trial.score is not None:
+            return trial.score
         earlier = [self.trials[number] for number in range(trial.number)]
         best = best_trial(earlier, self.measure)
         if trial.scores:
