@@ -483,10 +483,9 @@ def what_is_promoted_is_the_same(
 
 def an_edit_costs_what_it_says(declared: Sequence[Effect], plan: ModelPlan) -> None:
     """9. From a state with nothing to do, the plan of edits has the worst effect that their fields declare; only a rule
-    or a date that the spec itself names may bring more."""
-    if any(
-        change.reason in (Reason.RULE, Reason.DATE_PASSED, Reason.DATA_CHANGED) for change in plan.changes
-    ):
+    or a date that the spec itself names may bring more. Of a retired model nothing is made again."""
+    excused = (Reason.RULE, Reason.DATE_PASSED, Reason.DATA_CHANGED, Reason.RETIRED)
+    if any(change.reason in excused for change in plan.changes):
         return
     found = worst([effect for effect in (plan.effect,) if effect is not None])
     assert found == worst(declared), (
