@@ -113,8 +113,8 @@ def learn(wanted: Wanted, found: OutOfFold | None, signature: Signature, seed: i
             margins = learned
         else:
             intervals = learned
-    learned_all = Postprocessing(calibration, threshold, intervals, margins)
-    return Learned(learned_all, facts, curves, tuple(remarks))
+    postprocessing = Postprocessing(calibration, threshold, intervals, margins)
+    return Learned(postprocessing, facts, curves, tuple(remarks))
 
 
 def _calibrated(wanted: Calibrate, found: OutOfFold, seed: int) -> tuple[Any, dict[str, Any], str]:

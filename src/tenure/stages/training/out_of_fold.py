@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenure.ml.signature import Signature
     from tenure.stages.training.preparation import PreparedFold
 
-    Quantiles = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
+    Ends = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
 
 _ENDS = ("low", "high")
 
@@ -37,7 +37,7 @@ class OutOfFold:
     said: npt.NDArray[np.float64]
     truth: npt.NDArray[Any]
     fold: npt.NDArray[np.int64]
-    quantiles: Quantiles = None
+    quantiles: Ends = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -45,7 +45,7 @@ class OutOfFold:
 
 def out_of_fold(
     folds: Iterable[PreparedFold],
-    predicted: Callable[[PreparedFold], tuple[Predictions, Quantiles]],
+    predicted: Callable[[PreparedFold], tuple[Predictions, Ends]],
 ) -> OutOfFold:
     """Predict the validation rows of each fold. `predicted` fits to the rows to learn from, and says what follows."""
     import numpy as np
