@@ -199,9 +199,11 @@ def elsewhere() -> Iterator[Elsewhere]:
     made.kill()
 
 
+@pytest.mark.parametrize("resets", [0, 1])
 def test_work_is_done_when_the_cluster_is_back(
-    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resets: int
 ) -> None:
+    """Also when the connection breaks once more while it is given what its workers lost."""
     monkeypatch.setattr(module, "_sees", _blind)
     (tmp_path / "fold.txt").write_text("rows")
     executor = DaskExecutor(DaskExecutorConfig(type="dask", address=elsewhere.address))
@@ -210,11 +212,20 @@ def test_work_is_done_when_the_cluster_is_back(
     needing = executor.submit(jobs.reads, (reference, "fold.txt"), needs=reference)
     _until((tmp_path / "go.started").exists)
     executor._connected()._timeout = 60  # this machine may have a lot to do
+    send, broken = executor._send, [ConnectionResetError("reset by peer")] * resets
+
+    def breaks(reference: str, folder: Path) -> Any:
+        if broken:
+            raise broken.pop()
+        return send(reference, folder)
+
+    monkeypatch.setattr(executor, "_send", breaks)
     elsewhere.kill()
     elsewhere.start()
     (tmp_path / "go").touch()
     assert running.result(60) == "gone"
     assert needing.result(60)[0] == "rows"
+    assert not broken
     executor.close()
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -33,6 +34,7 @@ _SENT_AT_ONCE = 64 * 1024 * 1024
 """Bytes."""
 _LOST = ("cancelled", "lost", "error")
 _TRIES = 3
+_LOOK_SECONDS = 0.05
 _MARK = ".shared-"
 
 
@@ -199,19 +201,27 @@ class DaskExecutor:
     def _again(self, answer: Future[Any], asked: _Asked, tries: int, error: BaseException) -> None:
         """Nobody here cancelled it: the workers that held its files are gone, or the scheduler was away for a while.
         This side has everything it takes."""
-        if answer.cancelled():
+        while tries > 0 and not self._closed and not answer.cancelled():
+            try:
+                self._joined_again()
+                sent = self._sent.get(asked.needs) if asked.needs else None
+                if asked.needs and sent and any(held.status in _LOST for held in sent.held.values()):
+                    self._sent[asked.needs] = _Sent(sent.folder, self._send(asked.needs, sent.folder))
+                self._start(answer, asked, tries)
+            except TenureError as lost:
+                _fail(answer, lost)
+            except OSError as lost:  # it went away once more
+                error, tries = lost, tries - 1
+                continue
+            except Exception as lost:  # or whoever waits would wait for ever
+                _fail(answer, self._lost(lost))
             return
-        try:
-            if tries == 0 or self._closed:
-                raise error
-            sent = self._sent.get(asked.needs) if asked.needs else None
-            if asked.needs and sent and any(held.status in _LOST for held in sent.held.values()):
-                self._sent[asked.needs] = _Sent(sent.folder, self._send(asked.needs, sent.folder))
-            self._start(answer, asked, tries)
-        except TenureError as lost:
-            _fail(answer, lost)
-        except Exception as lost:  # or whoever waits would wait for ever
-            _fail(answer, self._lost(lost))
+        _fail(answer, self._lost(error))
+
+    def _joined_again(self) -> None:
+        """Wait while the client looks for its scheduler. It gives up by itself."""
+        while self._connected().status == "connecting":
+            time.sleep(_LOOK_SECONDS)
 
     def _send(self, reference: str, folder: Path) -> dict[str, Any]:
         """Give the files of a folder to all workers, so that they are there while one worker is. Some at a time: what
