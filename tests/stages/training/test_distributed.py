@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -27,7 +30,7 @@ from tenure.stages.features.section import Features
 from tenure.stages.training import fitting
 from tenure.stages.training import section as training
 from tenure.stages.training.preparation import LEARNED_FROM, Sample, fit_preprocessor, load_rows
-from tenure.stages.training.ranks import NUMBERS, ROWS, SAMPLE, Part, Task, _prepared
+from tenure.stages.training.ranks import NUMBERS, ROWS, SAMPLE, Part, Task, _prepared, _tracker
 from tenure.stages.training.section import Training
 
 SPACE = {"max_depth": 3, "subsample": 1.0, "colsample_bytree": 1.0}
@@ -211,6 +214,23 @@ def test_it_ends_when_it_is_asked_to(tmp_path: Path) -> None:
         lab.fit(**IN_PARTS)
     assert not _children(os.getpid())
     assert not list((lab.folder / "cache").glob("parts-*"))
+
+
+def test_a_rank_may_leave_long_after_the_first(tmp_path: Path) -> None:
+    said: list[str] = []
+    meeting: Any = SimpleNamespace(number=0, host="127.0.0.1", tell=said.append)
+    task = Task((), 2, "xgboost", {}, {}, 7, b"", b"", {}, None)
+    rank = (
+        "import json, sys, time; from xgboost import collective; "
+        "collective.init(**json.loads(sys.argv[1]), dmlc_task_id=sys.argv[2]); "
+        "time.sleep(2 * int(sys.argv[2])); collective.finalize()"
+    )
+    with _tracker(task, meeting, lambda: False):
+        first, second = (
+            subprocess.Popen([sys.executable, "-c", rank, said[0], str(number)]) for number in range(2)
+        )
+        assert first.wait(60) == 0
+    assert second.wait(60) == 0
 
 
 def test_what_is_wrong_with_rows_is_said_by_whoever_finds_it(lab: Lab) -> None:

@@ -34,6 +34,7 @@ ROWS, SAMPLE, NUMBERS = "rows.parquet", "sample.npy", "numbers.npy"
 """Files of the folder: rows of the snapshot; the features of the sample as they are learned from (rows, features), and
 the numbers of its rows among all (rows,)."""
 _LOOK_SECONDS = 0.5
+_LEAVE_SECONDS = 60.0
 _FOREVER = 30 * 24 * 3600
 """Seconds. That somebody is gone is noticed by whoever asked for the fit, not by how long nothing is heard."""
 
@@ -75,7 +76,7 @@ class Done(msgspec.Struct, frozen=True):
 
 def fit_together(task: Task, stopping: Stopping, meeting: Meeting) -> Done:
     """Fit the parts of one worker. Raises StageError for rows that cannot be learned from, and Ended."""
-    with _tracker(task, meeting), scratch() as folder:
+    with _tracker(task, meeting, stopping), scratch() as folder:
         where = json.loads(meeting.heard(stopping))
         child = Child()
         try:
@@ -87,8 +88,8 @@ def fit_together(task: Task, stopping: Stopping, meeting: Meeting) -> Done:
 
 
 @contextmanager
-def _tracker(task: Task, meeting: Meeting) -> Iterator[None]:
-    """The first worker keeps the list of who takes part."""
+def _tracker(task: Task, meeting: Meeting, stopping: Stopping) -> Iterator[None]:
+    """The first worker keeps the list of who takes part, until all have left."""
     if meeting.number:
         yield
         return
@@ -100,6 +101,11 @@ def _tracker(task: Task, meeting: Meeting) -> Iterator[None]:
     meeting.tell(json.dumps(tracker.worker_args()))
     try:
         yield
+        end = time.monotonic() + _LEAVE_SECONDS
+        while not stopping() and time.monotonic() < end:
+            with suppress(XGBoostError):  # some have not left yet
+                tracker.wait_for(timeout=1)
+                break
     finally:
         with suppress(XGBoostError):  # of ranks that were ended
             tracker.free()
@@ -242,7 +248,10 @@ def _fitted(
         estimator = algorithm.fit_part(task.params, batches, setting)
     except xgboost.core.XGBoostError as error:
         raise Ended(str(error).splitlines()[0]) from error
-    collective.finalize()
+    with suppress(
+        xgboost.core.XGBoostError
+    ):  # whoever does not hear it leave has what it learned all the same
+        collective.finalize()
     if part.rank:
         return None
     kind = format_of(estimator)
