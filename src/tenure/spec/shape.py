@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import Tag, WithJsonSchema
+from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from tenure.core.spans import Path
@@ -131,11 +131,8 @@ def _shape(annotation: Any, metadata: Iterable[Any] = (), discriminator: str | N
 
 def _tagged(members: Iterable[Any], discriminator: str) -> Iterator[tuple[str, Shape]]:
     for member in members:
-        explicit = [item.tag for item in getattr(member, "__metadata__", ()) if isinstance(item, Tag)]
         shape = _shape(member)
-        if explicit:
-            yield explicit[0], shape
-        elif isinstance(shape, Block):
+        if isinstance(shape, Block):
             for kind in get_args(shape.model.model_fields[discriminator].annotation):
                 yield str(kind), shape
         elif isinstance(shape, Kinds):

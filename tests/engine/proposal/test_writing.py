@@ -50,6 +50,15 @@ def test_ranges_of_any_size_hold_what_was_seen(tmp_path, seen):
     assert seen[1] <= check["max"]
 
 
+def test_one_value_is_no_range(tmp_path):
+    """A number that is the same wherever it is known may be another one tomorrow."""
+    rows = [[0 if i % 3 else "", i % 5, i % 2] for i in range(60)]
+    spec = yaml.safe_load(
+        spec_text(propose(table(tmp_path / "t.csv", ["x", "z", "y"], rows), "y"), name="t", path="t.csv")
+    )
+    assert [item["column"] for item in spec["data"]["checks"] if item["type"] == "between"] == ["z"]
+
+
 def test_personal_values_are_not_written(tmp_path):
     rows = [[f"p{i % 3}@secret.org", f"0612345{i % 4:03}x", i % 5, i % 2] for i in range(60)]
     text = spec_text(

@@ -65,6 +65,8 @@ def _ranges(columns: Sequence[Facts]) -> tuple[Range, ...]:
         if fact.type not in ("number", "integer") or fact.minimum is None or fact.constant:
             continue
         low, high = float(fact.minimum), float(fact.maximum)
+        if low == high:  # and missing in other rows: one value is no range
+            continue
         slack = _SLACK * (high - low)
         # A number that is never negative stays so; it is a count, an amount or a share.
         floor = 0.0 if low >= 0 and low - slack < 0 else _round(low - slack, math.floor)

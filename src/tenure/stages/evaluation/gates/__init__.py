@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Discriminator, Tag
+from pydantic import Field
 
+from tenure.spec.base import DefaultKind
 from tenure.stages.evaluation.gates.baseline import BaselineGate
 from tenure.stages.evaluation.gates.champion import ChampionGate
 from tenure.stages.evaluation.gates.coverage import CoverageGate
@@ -29,20 +30,9 @@ __all__ = [
 ]
 
 
-def _kind(block: Any) -> str | None:
-    """A gate without `type` is a metric gate."""
-    kind = block.get("type", "metric") if isinstance(block, dict) else getattr(block, "type", None)
-    return kind if isinstance(kind, str) else None
-
-
 Gate = Annotated[
-    Annotated[MetricGate, Tag("metric")]
-    | Annotated[BaselineGate, Tag("baseline")]
-    | Annotated[ChampionGate, Tag("champion")]
-    | Annotated[ValueGate, Tag("value")]
-    | Annotated[LatencyGate, Tag("latency")]
-    | Annotated[SizeGate, Tag("size")]
-    | Annotated[CoverageGate, Tag("coverage")],
-    Discriminator(_kind),
+    MetricGate | BaselineGate | ChampionGate | ValueGate | LatencyGate | SizeGate | CoverageGate,
+    Field(discriminator="type"),
+    DefaultKind("metric"),
 ]
-"""Every kind of gate. A new kind is one file and one line here."""
+"""Every kind of gate. A new kind is one file and one entry here. One without `type` is a metric gate."""
