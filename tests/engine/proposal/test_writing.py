@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tenure.cli.main import run
+from tenure.core.errors import TenureError
 from tenure.engine.proposal.proposing import propose
 from tenure.engine.proposal.writing import spec_text
 from tenure.engine.specs import Specs
@@ -48,6 +49,19 @@ def test_ranges_of_any_size_hold_what_was_seen(tmp_path, seen):
     assert isinstance(check["min"], int | float)
     assert check["min"] <= seen[0]
     assert seen[1] <= check["max"]
+
+
+def test_rows_without_a_target_are_not_counted_on(tmp_path):
+    rows = [[i, i % 7, i % 2 if i % 5 == 0 else ""] for i in range(300)]
+    spec = yaml.safe_load(
+        spec_text(propose(table(tmp_path / "t.csv", ["x", "z", "y"], rows), "y"), name="t", path="t.csv")
+    )
+    assert {"type": "drop_null_target"} in spec["data"]["cleaning"]
+    assert {"type": "row_count", "min": 30} in spec["data"]["checks"]
+    few = table(tmp_path / "few.csv", ["x", "y"], [[i, i % 2 if i < 19 else ""] for i in range(300)])
+    with pytest.raises(TenureError, match="not enough data") as caught:
+        propose(few, "y")
+    assert "'y' is known in 19 of them" in caught.value.detail
 
 
 def test_one_value_is_no_range(tmp_path):

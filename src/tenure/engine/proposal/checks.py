@@ -46,7 +46,7 @@ def checks_of(proposal: Proposal) -> Checks:
         if column.left == "identifier" and column.facts.unique and not column.facts.nulls
     ]
     return Checks(
-        rows=max(1, proposal.rows // 2),
+        rows=max(1, proposal.taught // 2),
         present=tuple(fact.name for fact in seen if not fact.nulls),
         keys=tuple(keys[:1]),
         ranges=_ranges([*seen, target] if proposal.target.task == "regression" else seen),

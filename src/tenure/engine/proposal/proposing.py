@@ -84,6 +84,12 @@ class Proposal(msgspec.Struct, frozen=True):
     duplicates: int
 
     @property
+    def taught(self) -> int:
+        """Rows that are left to learn from and to judge by: those with a target, each once."""
+        target = next(column.facts for column in self.columns if column.facts.name == self.target.name)
+        return max(1, target.known - self.duplicates)
+
+    @property
     def left_out(self) -> tuple[Column, ...]:
         """Columns the model does not see, in the order of the file."""
         return tuple(column for column in self.columns if column.left)
@@ -106,13 +112,7 @@ def propose(file: Path, target: str | None = None) -> Proposal:
     found = read(file)
     table = found.table
     if table.num_rows < FEWEST_ROWS or table.num_columns < 2:
-        rows = f"{table.num_rows} row{'' if table.num_rows == 1 else 's'}"
-        raise TenureError(
-            "There is not enough data to propose a model.",
-            f"{file.name} has {rows} and {table.num_columns} usable column(s); "
-            f"at least {FEWEST_ROWS} rows and a column besides the target are needed.",
-            "Bring more rows, or begin with an empty spec: tenure init DIR",
-        )
+        raise _too_little(file, table.num_rows, f"{table.num_columns} usable column(s)")
     _refuse_twins(table.column_names)
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -124,6 +124,8 @@ def propose(file: Path, target: str | None = None) -> Proposal:
         connection.execute(f"CREATE TABLE {_SOME} AS SELECT * FROM {_VIEW} WHERE rowid % {every} = 0")
         facts = facts_of(connection, _VIEW, table)
         chosen = choose(facts, table, target)
+        if (known := facts[chosen.name].known) < FEWEST_ROWS:
+            raise _too_little(file, table.num_rows, f"{chosen.name!r} is known in {known} of them")
         timestamp, timestamp_why = _event_time(facts, chosen.name)
         columns = _columns(connection, facts, chosen, timestamp, found.times_as_text)
         split = _split(connection, columns, chosen, timestamp, facts)
@@ -300,6 +302,15 @@ def _classes_at_all_times(connection: duckdb.DuckDBPyConnection, target: Chosen,
             SELECT min({time}) AS first, max({time}) AS last FROM {_VIEW}
             WHERE {quoted(target.name)} IS NOT NULL GROUP BY {quoted(target.name)})"""
     return bool(connection.sql(query).fetchall()[0][0])
+
+
+def _too_little(file: Path, rows: int, why: str) -> TenureError:
+    return TenureError(
+        "There is not enough data to propose a model.",
+        f"{file.name} has {rows} row{'' if rows == 1 else 's'}, and {why}; at least {FEWEST_ROWS} rows with a target, "
+        f"and a column besides it, are needed.",
+        "Bring more rows, or begin with an empty spec: tenure init DIR",
+    )
 
 
 def _duplicates(connection: duckdb.DuckDBPyConnection, rows: int, names: list[str]) -> int:

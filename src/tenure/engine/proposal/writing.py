@@ -106,9 +106,7 @@ def _checks(checks: Checks) -> list[str]:
     lines = ["  checks:"]
     if checks.only_warn:
         lines += _comment("They come from the first rows of the file, so they warn and stop nothing.", 4)
-    lines.append(
-        f"    - {_flow({'type': 'row_count', 'min': checks.rows, **severity})}  # half of what there is"
-    )
+    lines.append(f"    - {_flow({'type': 'row_count', 'min': checks.rows, **severity})}  # half of today's")
     if checks.present:
         lines += _comment("No value is missing in any of these:", 4)
         lines += _wrapped(
