@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tenure.core.errors import StageError
 from tenure.ml.expression import evaluate
-from tenure.ml.recipe import Interaction, Recipe
+from tenure.ml.recipe import Interaction, Reads, Recipe
 from tenure.ml.signature import ARROW_TYPES, InputColumn
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -156,15 +156,19 @@ def design(recipe: Recipe, table: pa.Table) -> Design:
     for name, reads in recipe.reads.items():
         if name not in given:
             continue
-        if reads == "text":
-            columns[name] = _text(given[name])
-        elif reads == "timestamp":
-            columns[name] = given[name].to_numpy().astype("datetime64[us]")
-        else:
-            columns[name] = _floats(given[name])
+        columns[name] = read_as(given[name], reads)
     for interaction in recipe.interactions:
         columns[interaction.name] = _together(interaction, given)
     return Design(columns, table.num_rows)
+
+
+def read_as(values: pa.ChunkedArray, reads: Reads) -> Any:
+    """The values of one column as they are looked at: numbers and instants as an array, or `Text`."""
+    if reads == "text":
+        return _text(values)
+    if reads == "timestamp":
+        return values.to_numpy().astype("datetime64[us]")
+    return _floats(values)
 
 
 def _floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:

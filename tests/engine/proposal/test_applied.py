@@ -117,8 +117,21 @@ def customers(folder: Path) -> Path:
     return path
 
 
+def partly_known(folder: Path) -> Path:
+    """A target that a third of the rows have, and the number of an area that stands for one value of it each."""
+    chance = random.Random(8)
+    levels = [chance.gauss(0, 1) for _ in range(40)]
+    rows = ["area,size,level"]
+    for i in range(2400):
+        area, size = chance.randrange(40), chance.gauss(0, 1)
+        rows.append(f"{area},{levels[area] + size:.3f},{'' if i % 3 else f'{levels[area]:.6f}'}")
+    path = folder / "partly.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
 TABLES = [
-    (penguins, None), (german, "gekündigt"), (odd, None), (customers, None),
+    (penguins, None), (german, "gekündigt"), (odd, None), (customers, None), (partly_known, "level"),
     pytest.param(weather, None, marks=pytest.mark.slow), pytest.param(stocks, None, marks=pytest.mark.slow),
     pytest.param(sklearn_set("wine"), None, marks=pytest.mark.slow),
     pytest.param(sklearn_set("diabetes"), None, marks=pytest.mark.slow),

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     import duckdb
 
     from tenure.engine.proposal.facts import Facts
+    from tenure.engine.proposal.target import Chosen
 
 ONE_CLASS = 0.99
 """Precision and recall of a value that goes with one class, from which on its column is left out. A little less than
 what an apply stops at, which sees other rows of the same table."""
+_MOST_CELLS = 10_000_000
+_FEWEST_LOOKED_AT = 5_000
+"""Rows: of tables with very many columns still as many are looked at."""
 _AFTERWARDS = {"after", "afterwards", "outcome", "resolution", "resolved"}
 
 
@@ -43,6 +47,42 @@ def given_away(
             ).fetchall()
             found[fact.name] = str(named)
     return found
+
+
+def predicting(
+    connection: duckdb.DuckDBPyConnection, view: str, facts: Iterable[Facts], target: Chosen
+) -> set[str]:
+    """Columns that alone predict the target almost without error, as an apply measures it. The limits are a little
+    below those that it stops at, since it sees other rows of the same table."""
+    import numpy as np
+
+    from tenure.ml.design import Design, read_as
+    from tenure.ml.recipe import Reads
+    from tenure.stages.features.leakage import FEWEST_ROWS, LIMITS, scores
+
+    looked = [
+        fact for fact in facts
+        if fact.name != target.name and fact.known and not fact.constant and fact.type != "timestamp"
+    ]  # fmt: skip
+    label = quoted(target.name)
+    table = connection.sql(f"SELECT * FROM {view} WHERE {label} IS NOT NULL").to_arrow_table()
+    if table.num_rows < FEWEST_ROWS or not looked:
+        return set()
+    most = max(_FEWEST_LOOKED_AT, _MOST_CELLS // len(looked))
+    table = table.take(np.arange(0, table.num_rows, -(-table.num_rows // most)))
+    reads: dict[str, Reads] = {
+        fact.name: "text" if fact.type in ("string", "boolean") else "number" for fact in looked
+    }
+    design = Design({name: read_as(table.column(name), kind) for name, kind in reads.items()}, table.num_rows)
+    given = table.column(target.name)
+    if target.task == "regression":
+        classes, truth = 0, read_as(given, "number")
+    else:
+        encoded = given.combine_chunks().dictionary_encode()
+        classes, truth = len(encoded.dictionary), encoded.indices.to_numpy(zero_copy_only=False)
+    task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
+    limit = 2 * LIMITS[task] - 1
+    return {name for name, score in scores(design, reads, truth, classes).items() if score >= limit}
 
 
 def named_after(name: str, target: str) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from tenure.core.errors import TenureError
 from tenure.engine.proposal import meaning
 from tenure.engine.proposal.facts import Facts, facts_of
-from tenure.engine.proposal.leaks import given_away, named_after, share_later
+from tenure.engine.proposal.leaks import given_away, named_after, predicting, share_later
 from tenure.engine.proposal.reading import Read, read
 from tenure.engine.proposal.target import Chosen, choose, listed
 from tenure.ml.quoting import quoted
@@ -193,6 +193,7 @@ def _columns(
     tells = (
         given_away(connection, _SOME, facts.values(), target.name) if target.task == "classification" else {}
     )
+    predict = predicting(connection, _SOME, facts.values(), target)
     columns = []
     for name, fact in facts.items():
         column = Column(
@@ -202,7 +203,7 @@ def _columns(
             sensitive=meaning.sensitive(fact),
         )
         if name != target.name:
-            left = _left_out(connection, column, target, timestamp, tells.get(name))
+            left = _left_out(connection, column, target, timestamp, tells.get(name), name in predict)
             if left is None and name in texts and name != timestamp:
                 left = "text", "times written as text; make it a column of times where the file is written"
             if left is not None:
@@ -217,8 +218,10 @@ def _left_out(
     target: Chosen,
     timestamp: str | None,
     tells: str | None,
+    predicts: bool,
 ) -> tuple[Left, str] | None:
-    """Why the model should not see a column; None when it should. `tells` is a class that it alone tells."""
+    """Why the model should not see a column; None when it should. `tells` is a class that it alone tells, `predicts`
+    that it alone predicts the target."""
     fact, score = column.facts, column.score or 0.0
     if fact.known == 0:
         return "empty", "no value in any row"
@@ -228,6 +231,8 @@ def _left_out(
         return "personal", f"personal data, {column.personal}"
     if score >= GIVES_AWAY:
         return "leak", f"alone explains {_percent(score)} of the target: known only afterwards?"
+    if predicts:
+        return "leak", f"alone predicts {target.name} almost without error: known only afterwards?"
     if tells is not None:
         return "leak", f"alone gives {target.name} = {tells} away: known only afterwards?"
     if score >= _HINTED and named_after(fact.name, target.name):

@@ -32,7 +32,7 @@ _MOST_ROWS = 100_000
 _EXCEPTIONS = 0.02
 """Share of the rows, the worst ones, that R2 leaves out: beyond the values seen nothing can be looked up."""
 _BINS = 256
-_LIMITS = {"binary": 0.995, "multiclass": 0.995, "regression": 0.999}
+LIMITS = {"binary": 0.995, "multiclass": 0.995, "regression": 0.999}
 _MEASURES = {"binary": "AUC", "multiclass": "balanced accuracy", "regression": "R2"}
 _COMMON_NAMES = frozenset(
     {"target", "label", "class", "y", "value", "type", "name", "result", "output", "response"}
@@ -98,7 +98,7 @@ def examine(
     suspects = []
     if leakage.check and design.rows >= _FEWEST_NOTED:
         task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
-        limit = leakage.limit or _LIMITS[task]
+        limit = leakage.limit or LIMITS[task]
         said = {
             name: f"column {name} alone predicts the target almost without error ({_MEASURES[task]} {score:.4g})"
             for name, score in scores(design, reads, codes, len(classes)).items()
