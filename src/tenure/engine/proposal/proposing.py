@@ -231,8 +231,6 @@ def _left_out(
         return "personal", f"personal data, {column.personal}"
     if score >= GIVES_AWAY:
         return "leak", f"alone explains {_percent(score)} of the target: known only afterwards?"
-    if predicts:
-        return "leak", f"alone predicts {target.name} almost without error: known only afterwards?"
     if tells is not None:
         return "leak", f"alone gives {target.name} = {tells} away: known only afterwards?"
     if score >= _HINTED and named_after(fact.name, target.name):
@@ -253,6 +251,9 @@ def _left_out(
         return "identifier", f"an identifier: {why}"
     if why := meaning.free_text(fact):
         return "text", why
+    # After those that are no features anyhow: of a customer all rows may have the same target.
+    if predicts:
+        return "leak", f"alone predicts {target.name} almost without error: known only afterwards?"
     return None
 
 
