@@ -57,7 +57,7 @@ def test_it_is_searched_fitted_kept_and_answers_better_than_chance(tmp_path, nam
         cross_validation=ONE_FOLD,
     )
     assert found.value["algorithm"] == name
-    assert found.value["failed"] == 0
+    assert found.value["failed"] == 0, found.value["algorithms"]
     made = lab.fit()
     predictor = load({file: lab.artifacts.get(blob) for file, blob in made.artifacts.items()})
     rows = pa.table({"a": [2.0, -2.0], "b": [1.0, None], "c": ["u", "new"]})
@@ -104,4 +104,4 @@ def test_too_many_rows_are_refused_before_the_search_with_the_field_that_says_ho
 def test_a_linear_kernel_has_no_limit_of_rows(tmp_path):
     linear = {"svm": {"max_rows": 20, "search_space": {"kernel": "linear"}}}
     found = _lab(tmp_path, "binary").search(algorithms=linear, limits={"max_trials": 2})
-    assert found.value["failed"] == 0
+    assert found.value["failed"] == 0, found.value["algorithms"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tenure.core.errors import StageError
-from tenure.stages.training.algorithm import Setting, limited_threads
+from tenure.stages.training.algorithm import Setting, limited_threads, quietly
 
 if TYPE_CHECKING:
     from tenure.ml.metrics import Metric
@@ -132,7 +132,8 @@ def run_trial(task: Task, stopping: Callable[[], bool]) -> Outcome:
         return stopping() or (time.monotonic() >= ends and rounds >= (_FEWEST_ROUNDS if task.must else 0))
 
     try:
-        with limited_threads(task.threads):
+        # All of the trial: warnings are off for the process, and one that only predicts is not to bring them back.
+        with limited_threads(task.threads), quietly():
             while (end := verdict(scored, curve, folds.count, task.bars, measure)) is None:
                 if stopping() or (time.monotonic() >= ends and (scored or not task.must)):
                     return _late(task, scored, curve, stopping())
