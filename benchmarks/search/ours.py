@@ -83,9 +83,9 @@ def _at(event: dict[str, Any]) -> float:
 
 def _scored(project: Path, ended: list[float]) -> list[Candidate]:
     """The candidates that were the best when they ended, with their scores on the test rows."""
-    import msgspec
     import numpy as np
 
+    from tenure.core.decoding import json_decoder
     from tenure.engine.project import Project
     from tenure.ml.metrics import metric, score
     from tenure.ml.predictor import Predictor
@@ -103,7 +103,7 @@ def _scored(project: Path, ended: list[float]) -> list[Candidate]:
         test = read_parts(opened.artifacts.local(records["data/snapshot"].artifacts["snapshot"]), ["test"])
         blob = opened.artifacts.get(records["training/search"].artifacts["trials"])
         trials = sorted(
-            msgspec.json.decode(blob, type=list[Trial]), key=lambda trial: trial.started + trial.seconds
+            json_decoder(list[Trial]).decode(blob), key=lambda trial: trial.started + trial.seconds
         )
         measure = metric(records["training/search"].value["metric"], rows.signature.task)
         truth = target_values(test, rows.signature)

@@ -12,6 +12,7 @@ import click
 from tenure.cli.arguments import overrides
 from tenure.cli.files import read, write
 from tenure.cli.session import Session, Verb, global_options
+from tenure.core.decoding import json_decoder
 
 if TYPE_CHECKING:
     from tenure.state.store import AuditHead
@@ -120,7 +121,7 @@ def _checkpoint(path: Path) -> AuditHead:
     from tenure.state.store import AuditHead
 
     try:
-        return msgspec.json.decode(read(path), type=AuditHead)
+        return json_decoder(AuditHead).decode(read(path))
     except msgspec.DecodeError as error:
         raise TenureError(
             "Not a checkpoint.",

@@ -30,6 +30,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.core.decoding import msgpack_decoder
 from tenure.core.digest import digest, digest_bytes, short
 from tenure.core.files import Look, Stamp, below, look, read_regular, settled, stamp
 from tenure.core.version import VERSION
@@ -90,9 +91,9 @@ class _Header(msgspec.Struct, frozen=True):
     removed: tuple[str, ...]
 
 
-_HEADER = msgspec.msgpack.Decoder(_Header)
-_ENTRIES = msgspec.msgpack.Decoder(dict[str, Entry])
-_PLAN = msgspec.msgpack.Decoder(tuple[ModelPlan, tuple[int, ...]])
+_HEADER = msgpack_decoder(_Header)
+_ENTRIES = msgpack_decoder(dict[str, Entry])
+_PLAN = msgpack_decoder(tuple[ModelPlan, tuple[int, ...]])
 _ENCODER = msgspec.msgpack.Encoder()
 _FIELDS = [(one.name, one.default) for one in msgspec.structs.fields(Change)]
 

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tenure.core.decoding import json_decoder
 from tenure.core.errors import StageError
 from tenure.ml import preprocessor as own
 from tenure.ml import skops_file
@@ -230,7 +231,7 @@ def load(files: Mapping[str, bytes], *, threads: int = 1) -> Predictor:
     trusted.
     """
     try:
-        contents = msgspec.json.decode(_file(files, PREDICTOR), type=Contents)
+        contents = json_decoder(Contents).decode(_file(files, PREDICTOR))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StageError("not a predictor", f"{PREDICTOR}: {error}") from error
     if contents.format not in (PLAIN, FORMAT, WITH_QUANTILES):

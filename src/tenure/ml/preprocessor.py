@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from tenure.core.decoding import msgpack_decoder
 from tenure.core.errors import StageError
 from tenure.ml.design import Design, Text
 from tenure.ml.recipe import Form, Reads, Recipe
@@ -256,7 +257,7 @@ def encode(fitted: Preprocessor) -> bytes:
 def decode(data: bytes) -> Preprocessor:
     """The preprocessor from `encode`. Raises StageError when it is not one."""
     try:
-        read = msgspec.msgpack.decode(data, type=_Fitted)
+        read = msgpack_decoder(_Fitted).decode(data)
         if read.format != FORMAT:
             raise ValueError(f"it has format {read.format}, this version reads format {FORMAT}")
         blocks = [

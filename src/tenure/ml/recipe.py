@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tenure.core.decoding import json_decoder
 from tenure.core.errors import StageError
 from tenure.ml.expression import Derived
 from tenure.ml.signature import ColumnType, InputColumn
@@ -89,6 +90,6 @@ def encode(recipe: Recipe) -> bytes:
 def decode(data: bytes) -> Recipe:
     """The recipe from `encode`. Raises StageError when it is not one."""
     try:
-        return msgspec.json.decode(data, type=Recipe)
+        return json_decoder(Recipe).decode(data)
     except msgspec.DecodeError as error:
         raise StageError("not a feature recipe", str(error)) from error

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tenure.core.decoding import json_decoder
 from tenure.core.errors import StageError
 from tenure.ml.inference_log import event_times, score_column
 from tenure.ml.predictor import Predictor
@@ -93,7 +94,7 @@ def encode(reference: Reference) -> bytes:
 def decode(data: bytes) -> Reference:
     """Read a stored reference. Raises StageError when it is of another format."""
     try:
-        found = msgspec.json.decode(data, type=Reference)
+        found = json_decoder(Reference).decode(data)
     except msgspec.DecodeError as error:
         raise StageError(
             "the reference cannot be read", str(error), "Apply again to make it anew."

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.core.decoding import converted, json_decoder
 from tenure.core.digest import digest, digest_bytes
 from tenure.core.effect import Effect, worst
 from tenure.core.errors import PlanError
@@ -190,7 +191,7 @@ def to_json(plan: Plan) -> bytes:
 def from_json(data: bytes) -> Plan:
     """Read a saved plan. Raises PlanError when it is none, is of another major format version, or was edited."""
     try:
-        content = msgspec.json.decode(data)
+        content: Any = json_decoder(object).decode(data)
         version = str(content["format_version"]) if isinstance(content, dict) else ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
         why = "it has no format_version" if isinstance(error, KeyError) else str(error)
@@ -213,7 +214,7 @@ def from_json(data: bytes) -> Plan:
             _AGAIN,
         )
     try:
-        return msgspec.convert({**content, "checksum": ""}, Plan, str_keys=True)
+        return converted({**content, "checksum": ""}, Plan, str_keys=True)
     except msgspec.ValidationError as error:
         raise PlanError("Damaged plan file.", str(error), _AGAIN) from error
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.core.decoding import json_decoder
 from tenure.core.digest import PREFIX, canonical
 from tenure.state.store import AuditEvent, AuditHead
 
@@ -42,7 +43,7 @@ def link(
     head: AuditHead, *, at: datetime, actor: str, action: str, subject: str, data: Mapping[str, Any]
 ) -> AuditEvent:
     """The event that follows `head`. `data` becomes plain JSON: dates are text, NaN is null."""
-    plain = msgspec.json.decode(msgspec.json.encode(dict(data)))
+    plain = json_decoder(dict[str, Any]).decode(msgspec.json.encode(dict(data)))
     event = AuditEvent(head.seq + 1, at, actor, action, subject, plain, head.hash, "")
     return msgspec.structs.replace(event, hash=event_hash(event))
 
@@ -88,7 +89,7 @@ def export(events: Iterable[AuditEvent]) -> Iterator[bytes]:
 
 def parse(lines: Iterable[bytes]) -> Iterator[AuditEvent]:
     """Events of an exported log. Raises msgspec.ValidationError for a line that is none."""
-    decoder = msgspec.json.Decoder(AuditEvent)
+    decoder = json_decoder(AuditEvent)
     for line in lines:
         if line.strip():
             yield decoder.decode(line)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tenure.core.decoding import JsonDecoder
 from tenure.core.digest import digest_bytes
 from tenure.core.errors import StateError
 from tenure.state import chain, encoding, listing
@@ -224,7 +225,7 @@ def is_address(text: str) -> bool:
     return len(parts := text.split("/")) == 3 and all(parts)
 
 
-_TABLES: tuple[tuple[str, msgspec.json.Decoder[Any], tuple[str, ...], str], ...] = (
+_TABLES: tuple[tuple[str, JsonDecoder[Any], tuple[str, ...], str], ...] = (
     ("facts", encoding.FACT, ("model", "id", "key", "at", "settled_at"), "id"),
     ("approvals", encoding.APPROVAL, ("model", "at"), "id"),
     ("acknowledgements", encoding.ACKNOWLEDGEMENT, ("model", "at"), "id"),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tenure.core.decoding import JsonDecoder, json_decoder, msgpack_decoder
 from tenure.core.effect import Effect
 from tenure.core.errors import StateError
 from tenure.state.record import Acknowledgement, Approval, Fact, Observation, Record, Tombstone
@@ -25,20 +26,20 @@ OLDEST_READABLE = 1
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 
-CONFIG = msgspec.json.Decoder(dict[str, Any])
-EFFECTS = msgspec.json.Decoder(dict[str, Effect])
-RECORD = msgspec.json.Decoder(Record)
-FACT = msgspec.json.Decoder(Fact)
-APPROVAL = msgspec.json.Decoder(Approval)
-ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
-OBSERVATION = msgspec.json.Decoder(Observation)
-TOMBSTONE = msgspec.json.Decoder(Tombstone)
+CONFIG = json_decoder(dict[str, Any])
+EFFECTS = json_decoder(dict[str, Effect])
+RECORD = json_decoder(Record)
+FACT = json_decoder(Fact)
+APPROVAL = json_decoder(Approval)
+ACKNOWLEDGEMENT = json_decoder(Acknowledgement)
+OBSERVATION = json_decoder(Observation)
+TOMBSTONE = json_decoder(Tombstone)
 # A score may be infinite or not a number, which JSON cannot say.
 encode_trial = msgspec.msgpack.Encoder().encode
-TRIAL = msgspec.msgpack.Decoder(Trial)
+TRIAL = msgpack_decoder(Trial)
 
 
-def decode(decoder: msgspec.json.Decoder[Value], body: bytes, what: str) -> Value:
+def decode(decoder: JsonDecoder[Value], body: bytes, what: str) -> Value:
     """One value from its bytes. Raises StateError naming `what` when they make no sense."""
     try:
         return decoder.decode(body)

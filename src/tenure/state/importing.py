@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
 from tenure.core.address import Address
+from tenure.core.decoding import JsonDecoder, json_decoder
 from tenure.core.digest import HASH_VERSION, digest_bytes
 from tenure.core.errors import StateError, StateTooNew, StateTooOld
 from tenure.state import chain, encoding, exporting
@@ -31,7 +32,7 @@ LONGEST_LINE = 64 << 20
 """Bytes. No record comes near; a file without line breaks must not fill the memory."""
 
 _LARGEST = 2**63 - 1
-_LINE = msgspec.json.Decoder(Line)
+_LINE = json_decoder(cast("type[Line]", Line))
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -261,7 +262,7 @@ class _Reading:
             self._advance()
             yield line
 
-    def _value(self, decoder: msgspec.json.Decoder[Value], body: msgspec.Raw) -> Value:
+    def _value(self, decoder: JsonDecoder[Value], body: msgspec.Raw) -> Value:
         try:
             return decoder.decode(body)
         except (msgspec.MsgspecError, RecursionError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tenure.core.address import Address
+from tenure.core.decoding import JsonDecoder
 from tenure.core.errors import StateError
 from tenure.state import encoding
 from tenure.state.database import Readable, Rows, Value
@@ -189,7 +190,7 @@ class _Selection:
         """Run a query whose text contains `where()`."""
         return self._rows(sql, {**self._parameters, **more})
 
-    def grouped(self, decoder: msgspec.json.Decoder[Value], sql: str, **more: Any) -> dict[str, list[Value]]:
+    def grouped(self, decoder: JsonDecoder[Value], sql: str, **more: Any) -> dict[str, list[Value]]:
         """Decode rows of (model, body) into a list per model."""
         groups: defaultdict[str, list[Value]] = defaultdict(list)
         for model, body in self.rows(sql, **more):

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tenure.core.address import Address
+from tenure.core.decoding import JsonDecoder
 from tenure.core.errors import StateError
 from tenure.state import encoding, tables, writing
 from tenure.state.encoding import decode, encode
@@ -88,7 +89,7 @@ def rename(connection: sa.Connection, old: str, new: str, *, at: datetime, by: s
 def _rewrite(
     connection: sa.Connection,
     table: sa.Table,
-    decoder: msgspec.json.Decoder[Any],
+    decoder: JsonDecoder[Any],
     old: str,
     new: str,
     change: Any,

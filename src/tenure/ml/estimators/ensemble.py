@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tenure.core.decoding import json_decoder
 from tenure.core.errors import StageError
 from tenure.ml.ensemble import Ensemble, Member
 from tenure.ml.estimators.format import Format, Raw
@@ -83,7 +84,7 @@ class Ensembles:
 
         parts = _parts(data, file)
         try:
-            index = msgspec.json.decode(parts[_INDEX], type=_Index)
+            index = json_decoder(_Index).decode(parts[_INDEX])
         except (KeyError, msgspec.DecodeError) as error:
             raise StageError("the model file cannot be read", f"{file}: {_INDEX}: {error}") from error
         if index.format != _FORMAT:

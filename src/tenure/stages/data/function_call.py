@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
+from tenure.core.decoding import converted
 from tenure.core.errors import StageError
 from tenure.stages.data.function_code import Place, find, roots
 from tenure.stages.data.lookup import Where, refuse_repeated_names
@@ -87,7 +88,7 @@ def _arguments(function: Callable[..., Any], parameters: Mapping[str, Any], wher
                 path=(*where, name),
             )
         try:
-            arguments[name] = msgspec.convert(value, hints[name])
+            arguments[name] = converted(value, hints[name])
         except (msgspec.ValidationError, TypeError) as error:
             raise StageError(
                 "a parameter has another type",

@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from tenure.artifacts.cache import BlobCache
+from tenure.core.decoding import json_decoder
 from tenure.core.digest import digest, digest_file
 from tenure.core.drafts import sweep
 from tenure.core.errors import ArtifactError
@@ -69,7 +70,7 @@ class Ledger:
     @functools.cached_property
     def _known(self) -> dict[str, Entry]:
         try:
-            page = msgspec.json.decode(self._file.read_bytes(), type=_Page)
+            page = json_decoder(_Page).decode(self._file.read_bytes())
         except (OSError, msgspec.MsgspecError):
             return {}
         return page.files if page.format == _FORMAT else {}

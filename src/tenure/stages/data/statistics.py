@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from tenure.core.decoding import json_decoder
 from tenure.ml.association import Association
 from tenure.ml.profile import Bins, Counts
 from tenure.ml.signature import ColumnType
@@ -319,6 +320,6 @@ def encode(found: Statistics) -> bytes:
 def decode(data: bytes) -> Statistics | None:
     """What `encode` wrote; None when it was written by a version that kept something else."""
     try:
-        return msgspec.json.decode(data, type=Statistics)
+        return json_decoder(Statistics).decode(data)
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None

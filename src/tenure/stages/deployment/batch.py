@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from tenure.core.decoding import converted
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
 from tenure.ml.written import WrittenFile
@@ -123,7 +124,7 @@ def _as_in_training(snapshot: Record | None) -> tuple[WrittenFile | None, dict[s
     facts = {} if snapshot is None else snapshot.value
     written = facts.get("written")
     return (
-        None if written is None else msgspec.convert(written, WrittenFile),
+        None if written is None else converted(written, WrittenFile),
         {column["name"]: column["type"] for column in facts.get("columns", ())},
     )
 

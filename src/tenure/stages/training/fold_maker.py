@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import converted, json_decoder
 from tenure.stages.training.algorithm import Form
 from tenure.stages.training.preparation import LearningRows, PreparedFold, prepared_fold
 from tenure.stages.training.weighting import ClassWeights, Sampling, weighted
@@ -112,17 +113,17 @@ def opened(folder: Path) -> FoldMaker:
     def mapped(name: str) -> Any:
         return np.asarray(np.load(folder / name, mmap_mode="r"))
 
-    about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=_About)
+    about = json_decoder(_About).decode((folder / _ABOUT).read_bytes())
     columns: dict[str, Any] = {}
     for position, (name, text) in enumerate(about.columns):
         values = mapped(_column(position))
         if text:
             known = (folder / _categories(position)).read_bytes()
-            values = Text(values, msgspec.json.decode(known, type=list[str]))
+            values = Text(values, json_decoder(list[str]).decode(known))
         columns[name] = values
     rows = _MappedRows(
         decode(bytes(about.recipe)),
-        msgspec.convert(about.signature, Signature),
+        converted(about.signature, Signature),
         Design(columns, about.rows),
         mapped(_CODES),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tenure.core.decoding import json_decoder
 from tenure.core.digest import digest
 from tenure.core.errors import ArtifactError, Interrupted, StageError
 from tenure.core.events import StepProgress
@@ -150,7 +151,6 @@ def _ensemble(
 
 
 def _candidates(asked: Asked, search: Record, context: StageContext) -> list[Candidate]:
-    import msgspec
 
     from tenure.ml.metrics import metric
     from tenure.state.store import Trial
@@ -165,7 +165,7 @@ def _candidates(asked: Asked, search: Record, context: StageContext) -> list[Can
     if asked.ensemble is None:
         return [candidate(found["algorithm"], found["params"], found["score"])]
     task = context.records["features/recipe"].value["task"]
-    trials = msgspec.json.decode(context.artifacts.get(search.artifacts["trials"]), type=list[Trial])
+    trials = json_decoder(list[Trial]).decode(context.artifacts.get(search.artifacts["trials"]))
     best = leading(trials, metric(found["metric"], task), asked.ensemble.candidates)
     return [candidate(trial.algorithm, trial.params, trial.score) for trial in best]
 

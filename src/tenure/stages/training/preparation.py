@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tenure.core.decoding import converted
 from tenure.core.digest import digest, digest_bytes
 from tenure.core.errors import StageError
 from tenure.executors.cores import usable_cores
@@ -112,7 +113,6 @@ def load_rows(context: StageContext, sample: Sample | None = None) -> TrainingRo
 
     Raises StageError when there is nothing to learn from.
     """
-    import msgspec
     import numpy as np
 
     from tenure.ml.design import design
@@ -122,7 +122,7 @@ def load_rows(context: StageContext, sample: Sample | None = None) -> TrainingRo
 
     snapshot, made = context.records["data/snapshot"], context.records["features/recipe"]
     recipe = decode(context.artifacts.get(made.artifacts["recipe"]))
-    signature = msgspec.convert(made.value["signature"], Signature)
+    signature = converted(made.value["signature"], Signature)
     file = context.artifacts.local(snapshot.artifacts["snapshot"])
     read = _reader(file, sample)
     split = snapshot.config.get("data", {}).get("split", {})

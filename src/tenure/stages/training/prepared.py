@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from tenure.core.decoding import converted, json_decoder
 from tenure.core.errors import TenureError
 from tenure.executors.executor import folder_of
 from tenure.stages.training.algorithm import Form, Rows
@@ -55,7 +56,7 @@ class Folds:
         self.folder = folder
         self.count = len(about.grown)
         self.grown = about.grown
-        self.signature: Signature = msgspec.convert(about.signature, Signature)
+        self.signature: Signature = converted(about.signature, Signature)
         self._about = about
         self._failed = dict(about.failed)
         self._prepare = prepare
@@ -226,4 +227,4 @@ def folds_at(reference: str) -> Folds:
 
 @lru_cache(maxsize=2)
 def _elsewhere(folder: Path) -> Folds:
-    return Folds(folder, msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About))
+    return Folds(folder, json_decoder(About).decode((folder / _ABOUT).read_bytes()))

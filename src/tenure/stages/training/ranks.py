@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import converted, msgpack_decoder
 from tenure.core.drafts import scratch
 from tenure.executors.apart import Child
 from tenure.executors.cores import usable_cores
@@ -120,7 +121,7 @@ def fit_parts(argument: tuple[bytes, Mapping[str, Any], str, str], stopping: Sto
     The argument: the task, where the tracker is, the folder with the rows, and one for files of the moment.
     """
     encoded, where, given, folder = argument
-    task = msgspec.msgpack.decode(encoded, type=Task)
+    task = msgpack_decoder(Task).decode(encoded)
     _end_with(os.getppid())
     with Path(os.devnull).open(
         "w"
@@ -191,7 +192,7 @@ def _prepared(task: Task, part: Part, given: Path, folder: Path, room: threading
     from tenure.stages.training.preparation import LEARNED_FROM
 
     recipe, fitted = decode_recipe(task.recipe), decode(task.preprocessor)
-    signature = msgspec.convert(task.signature, Signature)
+    signature = converted(task.signature, Signature)
     columns = [*(column.name for column in recipe.inputs), signature.target]
     numbers = np.load(given / NUMBERS, mmap_mode="r")
     sample = np.load(given / SAMPLE, mmap_mode="r")

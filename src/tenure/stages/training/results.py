@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import json_decoder
 from tenure.core.errors import ArtifactError
 from tenure.stages.training.importance import Importance, importances
 from tenure.state.store import Trial
@@ -61,7 +62,7 @@ def results_of(record: Record, artifacts: ArtifactStore) -> Results | None:
     if TRIALS not in record.artifacts or record.value.get("adopted"):
         return None
     try:
-        trials = msgspec.json.decode(artifacts.get(record.artifacts[TRIALS]), type=tuple[Trial, ...])
+        trials = json_decoder(tuple[Trial, ...]).decode(artifacts.get(record.artifacts[TRIALS]))
     except (ArtifactError, msgspec.DecodeError):
         return None
     return results(record.value, trials) if trials else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import msgpack_decoder
 from tenure.core.digest import digest
 from tenure.core.version import VERSION
 from tenure.stages.training.trying import FoldScore
@@ -65,7 +66,7 @@ class TrialCache:
             if found is not None:
                 base.execute("UPDATE trials SET used = ? WHERE key = ?", (time.time(), key))
                 base.commit()
-                return msgspec.msgpack.decode(found[0], type=Entry)
+                return msgpack_decoder(Entry).decode(found[0])
         return None
 
     def put(self, key: str, entry: Entry) -> None:

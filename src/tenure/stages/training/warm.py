@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import converted, json_decoder
 from tenure.core.errors import ArtifactError
 from tenure.stages.training.algorithm import Algorithm
 from tenure.state.store import Trial
@@ -35,7 +36,7 @@ def warm_starts(algorithms: Mapping[str, Algorithm], context: StageContext) -> t
     if previous is None or previous.value.get("adopted"):
         return ()
     if previous.fingerprint == context.fingerprint:
-        return tuple(msgspec.convert(previous.value.get("warm_start", []), list[Start]))
+        return tuple(converted(previous.value.get("warm_start", []), list[Start]))
     found = [Start(previous.value["algorithm"], previous.value["params"]), *_others(previous, context)]
     starts: list[Start] = []
     for one in found:
@@ -49,7 +50,7 @@ def warm_starts(algorithms: Mapping[str, Algorithm], context: StageContext) -> t
 def _others(previous: Any, context: StageContext) -> list[Start]:
     """Every finished trial of the last search, best first; none when the list of them is lost."""
     try:
-        trials = msgspec.json.decode(context.artifacts.get(previous.artifacts["trials"]), type=list[Trial])
+        trials = json_decoder(list[Trial]).decode(context.artifacts.get(previous.artifacts["trials"]))
     except (ArtifactError, KeyError, msgspec.DecodeError):
         return []
     sign = -1.0 if previous.value.get("goal") == "maximize" else 1.0

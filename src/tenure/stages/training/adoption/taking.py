@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from tenure.core.decoding import converted
 from tenure.core.digest import digest, digest_bytes, short
 from tenure.core.errors import StageError
 from tenure.core.events import Note
@@ -95,7 +96,6 @@ def adopt(
 
 def request_of(given: Mapping[str, Any], context: StageContext) -> Request:
     """The file that a block names, with what it has to fit and rows to try it on. Raises StageError."""
-    import msgspec
     import pyarrow.parquet as pq
 
     from tenure.ml.recipe import decode
@@ -115,7 +115,7 @@ def request_of(given: Mapping[str, Any], context: StageContext) -> Request:
     offered = Offered(
         columns,
         decode(context.artifacts.get(made.artifacts["recipe"])),
-        msgspec.convert(made.value["signature"], Signature),
+        converted(made.value["signature"], Signature),
     )
     table = pq.read_table(context.artifacts.local(snapshot.artifacts["snapshot"]))
     sample = sample_of(table, [name for name in columns if name != offered.signature.target])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenure.core.decoding import converted, json_decoder
 from tenure.core.digest import PREFIX, digest_bytes
 from tenure.core.effect import Effect
 from tenure.core.errors import StageError
@@ -131,9 +132,9 @@ def _versions(content: bytes, where: Where) -> dict[int, dict[str, str]]:
     import msgspec
 
     try:
-        records: Any = msgspec.json.decode(content, type=list[dict[str, Any]])
+        records: Any = json_decoder(list[dict[str, Any]]).decode(content)
         return {
-            int(record["ordinal"]): msgspec.convert(record["artifacts"], dict[str, str])
+            int(record["ordinal"]): converted(record["artifacts"], dict[str, str])
             for record in records
             if record.get("ordinal") is not None
         }

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.core.decoding import json_decoder, msgpack_decoder
 from tenure.core.errors import Interrupted, StageError
 from tenure.stages.training.adoption.kind import AT
 from tenure.stages.training.adoption.reading import Given
@@ -104,8 +105,8 @@ def tried(request: Request) -> Answer:
     from tenure.stages.training.adoption.columns import difference
     from tenure.stages.training.adoption.kind import Kind, Offered
 
-    recipe: Recipe = msgspec.json.decode(request.recipe, type=Recipe)
-    signature: Signature = msgspec.json.decode(request.signature, type=Signature)
+    recipe: Recipe = json_decoder(Recipe).decode(request.recipe)
+    signature: Signature = json_decoder(Signature).decode(request.signature)
     columns: Any = request.columns
     offered = Offered(columns, recipe, signature)
     block: Kind = TypeAdapter[Any](Adopt).validate_python(request.block)
@@ -149,7 +150,7 @@ def tried_apart(request: Request, stopping: Callable[[], bool]) -> Answer:
         if child.returncode != 0:
             raise _ended(request, _reason(child.returncode, said.read()))
         out = answered.read()
-    reply = msgspec.msgpack.decode(out, type=_Reply)
+    reply = msgpack_decoder(_Reply).decode(out)
     if reply.refusal is not None:
         found = reply.refusal
         raise StageError(found.summary, found.detail, found.hint, path=tuple(found.path))
@@ -199,7 +200,7 @@ def _main() -> None:
     reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no part of the reply
     try:
-        content = _Reply(answer=tried(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Request)))
+        content = _Reply(answer=tried(msgpack_decoder(Request).decode(sys.stdin.buffer.read())))
     except StageError as error:
         content = _Reply(refusal=Refusal(error.summary, error.detail, error.hint, list(error.path)))
     reply.write(msgspec.msgpack.encode(content))
