@@ -15,7 +15,7 @@ from tests.stages.lab import Lab
 from tenure.core.errors import Interrupted, StageError
 from tenure.core.events import Note
 from tenure.executors.local import LocalExecutor
-from tenure.stages.training import loop, search
+from tenure.stages.training import algorithm, loop, search
 from tenure.stages.training.algorithm import quietly
 from tenure.stages.training.ridge import Ridge
 from tenure.stages.training.section import Training
@@ -452,8 +452,11 @@ def test_when_time_is_up_before_anything_has_a_score_the_rounds_so_far_count(tmp
     )
 
 
-def test_warnings_come_back_when_the_last_of_several_fits_ends():
+def test_warnings_come_back_when_the_last_of_several_fits_ends(monkeypatch):
     """Filters of warnings belong to the process: fits side by side used to bring back each other's."""
+    monkeypatch.setattr(
+        algorithm, "_quiet", algorithm._Quiet()
+    )  # a fit that was left behind may be under way
     before = list(warnings.filters)
     first, second = quietly(), quietly()
     first.__enter__()
@@ -464,3 +467,13 @@ def test_warnings_come_back_when_the_last_of_several_fits_ends():
     assert list(warnings.filters) == before
     with pytest.raises(UserWarning):
         warnings.warn("none is", UserWarning, stacklevel=1)
+
+
+def test_warnings_are_off_in_a_fit_although_another_one_is_under_way_and_they_were_brought_back():
+    with quietly():
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            warnings.simplefilter("error")
+            with quietly():
+                warnings.warn("a fit is under way", UserWarning, stacklevel=1)
+        warnings.warn("so is this", UserWarning, stacklevel=1)

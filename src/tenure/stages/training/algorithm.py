@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from tenure.spec.base import SpecModel
 from tenure.stages.training.space import Dimension, Value
@@ -190,32 +191,33 @@ def quietly() -> Iterator[None]:
     """Ignore what libraries warn of while they fit: a fit that is not quite at its optimum is still judged by its score
     on rows it has not seen.
 
-    Warnings are ignored for the process, not for a thread: the first fit under way turns them off, and the last one
-    brings back what was before.
+    Warnings are ignored for the process, not for a thread, while any fit is under way. Others may bring back what was
+    before (libraries that ignore some of them for a moment); whoever begins a fit turns them off again.
     """
     with _quiet.lock:
-        if _quiet.under_way == 0:
-            _quiet.before = warnings.catch_warnings()
-            _quiet.before.__enter__()
-            warnings.simplefilter("ignore")
         _quiet.under_way += 1
+        if _IGNORED not in warnings.filters[:1]:
+            warnings.filterwarnings("ignore", message=_ANY)
     try:
         yield
     finally:
         with _quiet.lock:
             _quiet.under_way -= 1
-            if _quiet.under_way == 0 and _quiet.before is not None:
-                _quiet.before.__exit__(None, None, None)
+            if _quiet.under_way == 0:
+                with suppress(ValueError):
+                    cast("list[Any]", warnings.filters).remove(_IGNORED)
 
 
 @dataclass
 class _Quiet:
-    """How many fits are under way that warnings are off for, and what brings them back."""
+    """How many fits are under way that warnings are off for."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     under_way: int = 0
-    before: Any = None
 
 
+_ANY = ".*"
+_IGNORED = ("ignore", re.compile(_ANY, re.IGNORECASE), Warning, None, 0)
+"""The filter as the module `warnings` keeps it; nobody else has one with such a message."""
 _quiet = _Quiet()
 _limited = threading.local()
