@@ -9,6 +9,7 @@ the linter). Encoding asks for nothing of the kind.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec.msgpack import Decoder as MsgpackDecoder
 __all__ = ["JsonDecoder", "MsgpackDecoder", "converted", "json_decoder", "msgpack_decoder"]
 
 Kind = TypeVar("Kind")
+Made = TypeVar("Made")
 
 _learning = threading.Lock()
 _json: dict[Any, JsonDecoder[Any]] = {}
@@ -26,23 +28,23 @@ _msgpack: dict[Any, MsgpackDecoder[Any]] = {}
 
 def json_decoder(kind: type[Kind]) -> JsonDecoder[Kind]:
     """What reads a type from JSON; one for each type. Any thread may use it. Raises TypeError for no type of data."""
-    known = _json.get(kind)
-    if known is None:
-        with _learning:
-            known = _json[kind] = JsonDecoder(kind)
-    return known
+    return _learned(kind, _json, JsonDecoder)
 
 
 def msgpack_decoder(kind: type[Kind]) -> MsgpackDecoder[Kind]:
     """What reads a type from MessagePack; one for each type. Any thread may use it. Raises TypeError as above."""
-    known = _msgpack.get(kind)
-    if known is None:
-        with _learning:
-            known = _msgpack[kind] = MsgpackDecoder(kind)
-    return known
+    return _learned(kind, _msgpack, MsgpackDecoder)
 
 
 def converted(value: Any, kind: type[Kind], *, str_keys: bool = False) -> Kind:
     """A value of a type from plain ones. Raises msgspec.ValidationError when it is none, TypeError as above."""
     json_decoder(kind)
     return msgspec.convert(value, kind, str_keys=str_keys)
+
+
+def _learned(kind: Any, known: dict[Any, Made], make: Callable[[Any], Made]) -> Made:
+    found = known.get(kind)
+    if found is None:
+        with _learning:
+            found = known.setdefault(kind, make(kind))
+    return found

@@ -454,9 +454,8 @@ def test_when_time_is_up_before_anything_has_a_score_the_rounds_so_far_count(tmp
 
 def test_warnings_come_back_when_the_last_of_several_fits_ends(monkeypatch):
     """Filters of warnings belong to the process: fits side by side used to bring back each other's."""
-    monkeypatch.setattr(
-        algorithm, "_quiet", algorithm._Quiet()
-    )  # a fit that was left behind may be under way
+    # A fit that another test left behind may be under way.
+    monkeypatch.setattr(algorithm, "_quiet", algorithm._Quiet())
     before = list(warnings.filters)
     first, second = quietly(), quietly()
     first.__enter__()
@@ -470,10 +469,13 @@ def test_warnings_come_back_when_the_last_of_several_fits_ends(monkeypatch):
 
 
 def test_warnings_are_off_in_a_fit_although_another_one_is_under_way_and_they_were_brought_back():
-    with quietly():
-        with warnings.catch_warnings():
-            warnings.resetwarnings()
-            warnings.simplefilter("error")
-            with quietly():
-                warnings.warn("a fit is under way", UserWarning, stacklevel=1)
-        warnings.warn("so is this", UserWarning, stacklevel=1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with quietly():
+            with warnings.catch_warnings():
+                warnings.resetwarnings()
+                warnings.warn("nobody has turned this off", UserWarning, stacklevel=1)
+                with quietly():
+                    warnings.warn("a fit has begun", UserWarning, stacklevel=1)
+            warnings.warn("the first one goes on", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in told] == ["nobody has turned this off"]

@@ -58,7 +58,7 @@ def predicting(
 
     from tenure.ml.design import Design, read_as
     from tenure.ml.recipe import Reads
-    from tenure.stages.features.leakage import FEWEST_ROWS, LIMITS, scores
+    from tenure.stages.features.leakage import FEWEST_ROWS, scores, usual_limit
 
     looked = [
         fact for fact in facts
@@ -80,8 +80,7 @@ def predicting(
     else:
         encoded = given.combine_chunks().dictionary_encode()
         classes, truth = len(encoded.dictionary), encoded.indices.to_numpy(zero_copy_only=False)
-    task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    limit = 2 * LIMITS[task] - 1
+    limit = 2 * usual_limit(classes)[1] - 1
     return {name for name, score in scores(design, reads, truth, classes).items() if score >= limit}
 
 

@@ -32,8 +32,6 @@ _MOST_ROWS = 100_000
 _EXCEPTIONS = 0.02
 """Share of the rows, the worst ones, that R2 leaves out: beyond the values seen nothing can be looked up."""
 _BINS = 256
-LIMITS = {"binary": 0.995, "multiclass": 0.995, "regression": 0.999}
-_MEASURES = {"binary": "AUC", "multiclass": "balanced accuracy", "regression": "R2"}
 _COMMON_NAMES = frozenset(
     {"target", "label", "class", "y", "value", "type", "name", "result", "output", "response"}
 )
@@ -71,6 +69,13 @@ class Leakage(SpecModel):
     )
 
 
+def usual_limit(classes: int) -> tuple[str, float]:
+    """What `scores` are called with so many classes (0 for numbers), and from which on one is too good."""
+    if not classes:
+        return "R2", 0.999
+    return ("AUC" if classes == 2 else "balanced accuracy"), 0.995
+
+
 def examine(
     leakage: Leakage,
     design: Design,
@@ -97,10 +102,10 @@ def examine(
     kinds = [finding["kind"] for finding in found_before if finding["blocks"]]
     suspects = []
     if leakage.check and design.rows >= _FEWEST_NOTED:
-        task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
-        limit = leakage.limit or LIMITS[task]
+        measure, usual = usual_limit(len(classes))
+        limit = leakage.limit or usual
         said = {
-            name: f"column {name} alone predicts the target almost without error ({_MEASURES[task]} {score:.4g})"
+            name: f"column {name} alone predicts the target almost without error ({measure} {score:.4g})"
             for name, score in scores(design, reads, codes, len(classes)).items()
             if score >= limit
         }
